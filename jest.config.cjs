@@ -1,0 +1,21 @@
+'use strict';
+
+const SWC = {
+  jsc: { parser: { syntax: 'typescript' }, target: 'es2024' },
+  // ignoreDynamic: import() stays what Node makes of it, as in the built package.
+  module: { type: 'commonjs', ignoreDynamic: true },
+  sourceMaps: 'inline',
+};
+
+/** Everything but the suites against a real n8n, which have jest.n8n.config.cjs. */
+module.exports = {
+  rootDir: __dirname,
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/n8n/'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.credlife/'],
+  transform: { '\\.ts$': ['@swc/jest', SWC] },
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['src/**/*.ts', 'credentials/**/*.ts', 'nodes/**/*.ts', '!src/index.ts'],
+  restoreMocks: true,
+};

@@ -1,0 +1,87 @@
+import type { CredentialRecord } from './lifecycle/credential.ts';
+import type { Material, TestResult } from './protocols/protocol.ts';
+import type { RecordFilter } from './storage/record-store.ts';
+
+/**
+ * What a host such as n8n sees of an engine, whether the engine runs in the same process or as a service elsewhere.
+ * A handle is a capability: whoever holds one has proven that he may use it.
+ */
+export interface EngineClient {
+  /**
+   * The credential that a person typed into the host. Its id is a keyed hash over protocol, endpoint, client, scopes and
+   * secret; the first call registers it, later calls find it. A wrong secret finds nothing that is not its own.
+   */
+  adopted(entry: AdoptedEntry): Promise<CredentialHandle>;
+  /** A credential of the engine, by id and access key. @throws AccessError `ERR_ACCESS_DENIED` */
+  managed(id: string, accessKey: string): Promise<CredentialHandle>;
+  /** The lifecycle verbs that an access key allows. @throws AccessError `ERR_ACCESS_DENIED` */
+  operator(accessKey: string): Promise<OperatorHandle>;
+}
+
+export interface AdoptedEntry {
+  readonly name: string;
+  readonly protocol: string;
+  readonly config: unknown;
+  readonly secret: unknown;
+}
+
+export interface UseOptions {
+  /** Who uses it, for the audit trail. */
+  readonly usedBy?: { readonly kind: string; readonly id: string };
+  readonly signal?: AbortSignal;
+}
+
+/** What was decided about material that an API seemed to refuse. */
+export interface RejectionDecision {
+  readonly decision: 'alreadyRefreshed' | 'stillAccepted' | 'refreshed' | 'notRefreshed';
+  readonly reason: string;
+  readonly generation: number;
+}
+
+export interface CredentialHandle {
+  readonly id: string;
+  use(options?: UseOptions): Promise<Material>;
+  /** Generation of the current grant; 0 before the first one. */
+  generation(): Promise<number>;
+  /** Says that a request with material of `generation` failed. Refreshes only when the other side confirms it. */
+  reportRejected(generation: number): Promise<RejectionDecision>;
+  test(): Promise<TestResult>;
+}
+
+/** State of a credential without any secret. */
+export type CredentialSummary = Pick<
+  CredentialRecord,
+  | 'id'
+  | 'name'
+  | 'protocol'
+  | 'ownerId'
+  | 'scopeId'
+  | 'tags'
+  | 'origin'
+  | 'state'
+  | 'stateChangedAt'
+  | 'reason'
+  | 'health'
+  | 'generation'
+  | 'issuedAt'
+  | 'expiresAt'
+  | 'refreshable'
+  | 'dueAt'
+  | 'failure'
+  | 'lastRefreshedAt'
+  | 'createdAt'
+> & { readonly endpoint: string };
+
+/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`. */
+export interface OperatorHandle {
+  list(filter?: RecordFilter): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }>;
+  get(id: string): Promise<CredentialSummary>;
+  /** Makes sure that the credential is usable now, and says so without handing out material. */
+  use(id: string, options?: UseOptions): Promise<Pick<CredentialSummary, 'id' | 'state' | 'expiresAt' | 'generation'>>;
+  test(id: string): Promise<TestResult>;
+  refresh(id: string): Promise<CredentialSummary>;
+  revoke(id: string): Promise<CredentialSummary>;
+}
+
+export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'] as const;
+export type AccessScope = (typeof ACCESS_SCOPES)[number];

@@ -1,0 +1,82 @@
+import { accessDenied, type Access } from './access/access-key.ts';
+import type { AccessScope, AdoptedEntry, CredentialHandle, EngineClient, OperatorHandle } from './client.ts';
+import type { CredentialEngine } from './engine.ts';
+import { AccessError } from './errors.ts';
+
+/** An `EngineClient` over an engine in the same process. */
+export function createEmbeddedClient(engine: CredentialEngine): EngineClient {
+  return {
+    adopted: async (entry: AdoptedEntry) => handleOf(engine, await engine.adopt(entry)),
+    managed: async (id, accessKey) => {
+      const access = await engine.checkAccess(accessKey);
+      requireCredential(access, id);
+      requireScope(access, 'use');
+      // An id that does not exist answers like one that the key is not for.
+      if (!(await exists(engine, id))) throw accessDenied();
+      return handleOf(engine, id);
+    },
+    operator: async (accessKey) => operatorOf(engine, await engine.checkAccess(accessKey)),
+  };
+}
+
+function handleOf(engine: CredentialEngine, id: string): CredentialHandle {
+  return {
+    id,
+    use: (options) => engine.use(id, options),
+    generation: async () => (await engine.get(id)).generation,
+    reportRejected: (generation) => engine.reportRejected(id, generation),
+    test: () => engine.test(id),
+  };
+}
+
+function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
+  const allow = (scope: AccessScope, id: string): void => {
+    requireScope(access, scope);
+    requireCredential(access, id);
+  };
+  return {
+    list: async (filter) => {
+      requireScope(access, 'list');
+      if (access.credentialId === null) return engine.list(filter);
+      return { credentials: [await engine.get(access.credentialId)], nextCursor: null };
+    },
+    get: async (id) => {
+      allow('list', id);
+      return engine.get(id);
+    },
+    use: async (id, options) => {
+      allow('use', id);
+      await engine.use(id, options);
+      const { state, expiresAt, generation } = await engine.get(id);
+      return { id, state, expiresAt, generation };
+    },
+    test: async (id) => {
+      allow('test', id);
+      return engine.test(id);
+    },
+    refresh: async (id) => {
+      allow('refresh', id);
+      return engine.refresh(id);
+    },
+    revoke: async (id) => {
+      allow('revoke', id);
+      return engine.revoke(id);
+    },
+  };
+}
+
+async function exists(engine: CredentialEngine, id: string): Promise<boolean> {
+  return engine.get(id).then(
+    () => true,
+    () => false,
+  );
+}
+
+function requireCredential(access: Access, id: string): void {
+  if (access.credentialId !== null && access.credentialId !== id) throw accessDenied();
+}
+
+function requireScope(access: Access, scope: AccessScope): void {
+  if (access.scopes.includes(scope)) return;
+  throw new AccessError('ERR_ACCESS_SCOPE_MISSING', `The access key does not have the scope "${scope}".`);
+}

@@ -1,0 +1,475 @@
+import { AccessKeys, type Access } from './access/access-key.ts';
+import {
+  ACCESS_SCOPES,
+  type AccessScope,
+  type AdoptedEntry,
+  type CredentialSummary,
+  type RejectionDecision,
+  type UseOptions,
+} from './client.ts';
+import { ConfigurationError, InternalError, isCredentialError, toCredentialError } from './errors.ts';
+import { EventBus, type EventListener } from './event-bus.ts';
+import { canonicalJson, type JsonObject } from './json.ts';
+import { Awakening } from './lifecycle/awakening.ts';
+import {
+  lifecycleStateOf,
+  type CredentialId,
+  type CredentialRecord,
+  type Reason,
+  type StatePath,
+} from './lifecycle/credential.ts';
+import { driverInput, openRecord, revised, type Surroundings } from './lifecycle/effects.ts';
+import type { CredentialEvent, EventType } from './lifecycle/events.ts';
+import { recordTest, testRecord } from './lifecycle/health.ts';
+import { decideDue, decideUnconfirmedRejection, decideUse, isAlive } from './lifecycle/policy.ts';
+import { registerRecord } from './lifecycle/register.ts';
+import { Scheduler } from './lifecycle/scheduler.ts';
+import { expireRecord } from './lifecycle/settle.ts';
+import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
+import { OAuth2Driver } from './protocols/oauth2/driver.ts';
+import { ProtocolRegistry, type Confirmation, type Material, type TestResult } from './protocols/protocol.ts';
+import { orAborted, SingleFlight } from './single-flight.ts';
+import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
+import { openSqlite, type Stores } from './storage/sqlite.ts';
+import { refusal, summaryOf } from './summary.ts';
+import { KeyRing, type MasterKey } from './vault/key-ring.ts';
+import { Vault } from './vault/vault.ts';
+
+export type { MasterKey } from './vault/key-ring.ts';
+
+export interface EngineOptions {
+  /** Path of a SQLite file in an existing folder, or `'memory'`. */
+  readonly database: string;
+  /** 32 random bytes, or a passphrase. */
+  readonly masterKey: MasterKey;
+  /** Whether this engine refreshes due credentials by itself; default false. */
+  readonly keeper?: boolean;
+  readonly ports?: Partial<Ports>;
+}
+
+export interface RegisterInput {
+  readonly protocol: string;
+  readonly name: string;
+  readonly ownerId?: string;
+  /** The workflow, project or environment that it is for. */
+  readonly scopeId?: string;
+  readonly tags?: readonly string[];
+  readonly config: unknown;
+  readonly secret: unknown;
+  /** Whether to try it at once; default true. */
+  readonly test?: boolean;
+}
+
+export interface Registered {
+  readonly id: CredentialId;
+  readonly state: StatePath;
+  readonly test: TestResult | null;
+  readonly credential: CredentialSummary;
+}
+
+interface Cached {
+  readonly record: CredentialRecord;
+  readonly material: Material;
+  readonly mark: number;
+}
+
+const CACHE_LIMIT = 10_000;
+const CONFIRMATION_LIFE_MS = 5_000;
+const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
+
+/**
+ * Keeps credentials alive: the composition root, and the one face for hosts, command and library users.
+ *
+ * @example
+ * const engine = await CredentialEngine.open({ database: './credentials.db', masterKey, keeper: true });
+ * const { headers } = await engine.use(id);
+ */
+export class CredentialEngine {
+  readonly accessKeys: AccessKeys;
+  readonly #surroundings: Surroundings;
+  readonly #ports: Ports;
+  readonly #records: RecordStore;
+  readonly #bus: EventBus;
+  readonly #awakening: Awakening;
+  readonly #scheduler: Scheduler;
+  readonly #refreshes = new SingleFlight<void>();
+  readonly #confirmations = new SingleFlight<RejectionDecision>();
+  readonly #adoptions = new SingleFlight<CredentialId>();
+  readonly #tests = new SingleFlight<TestResult>();
+  readonly #cache = new Map<CredentialId, Cached>();
+  readonly #accepted = new Map<CredentialId, { readonly generation: number; readonly untilMs: number }>();
+  readonly #uses = new Set<Promise<Material>>();
+  #closed = false;
+
+  private constructor(surroundings: Surroundings, keeper: boolean) {
+    const { ports, records, vault, owner } = surroundings;
+    this.#surroundings = surroundings;
+    this.#ports = ports;
+    this.#records = records;
+    this.#bus = new EventBus(ports.logger);
+    this.#awakening = new Awakening(surroundings, (event) => {
+      this.#bus.publish(event);
+    });
+    this.accessKeys = new AccessKeys(records, vault, ports);
+    this.#scheduler = new Scheduler({ ports, records, owner, run: (claim) => this.#runDue(claim) });
+    if (keeper) this.#scheduler.start();
+  }
+
+  /**
+   * Opens the engine on a database, founding the database when the file is new.
+   *
+   * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`
+   * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH`
+   */
+  static async open(options: EngineOptions): Promise<CredentialEngine> {
+    const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
+    const stores: Stores = openSqlite(options.database, ports.clock);
+    try {
+      const keyRing = await KeyRing.open(stores.records, options.masterKey, ports);
+      const vault = new Vault(keyRing, stores.secrets, ports.random);
+      const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
+      const owner = ports.random.bytes(8).toString('hex');
+      return new CredentialEngine({ ports, records: stores.records, vault, drivers, owner }, options.keeper ?? false);
+    } catch (error) {
+      await stores.records.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Stores a credential and tries it. What is wrong with it shows in its state, not as an error.
+   *
+   * @throws ConfigurationError `ERR_CONFIG_MALFORMED`, `ERR_CONFIG_UNKNOWN_PROTOCOL`: then nothing was stored
+   */
+  async register(input: RegisterInput): Promise<Registered> {
+    this.#requireOpen();
+    const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
+    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
+    const record = await registerRecord(this.#surroundings, {
+      id,
+      protocol,
+      name,
+      ownerId,
+      scopeId,
+      tags,
+      origin: 'registered',
+      config,
+      secret,
+    });
+    await this.#publishLast(record.id);
+    const test = (input.test ?? true) ? await this.test(id) : null;
+    const credential = await this.get(id);
+    return { id, state: credential.state, test, credential };
+  }
+
+  /**
+   * Gives material that is good now: from memory while it is fresh, after one shared refresh when it is not.
+   *
+   * @throws ConfigurationError | ReauthorizationRequiredError | TransientError why it cannot be used, by who must act
+   */
+  async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
+    this.#requireOpen();
+    const cached = this.#cache.get(id);
+    if (cached && cached.mark === this.#records.changeMark() && this.#decide(cached.record) === 'serve')
+      return cached.material;
+    const call = this.#useStored(id, options.signal);
+    this.#uses.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#uses.delete(call);
+    }
+  }
+
+  /** Tries the credential at the other side, obtaining a grant first when there is none. */
+  async test(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<TestResult> {
+    this.#requireOpen();
+    return orAborted(
+      this.#tests.run(id, () => this.#testOnce(id)),
+      options.signal,
+    );
+  }
+
+  /** Obtains a new grant now, whatever the due time. Ends in the state that it reached. */
+  async refresh(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    const record = await this.#require(id);
+    if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, this.#ports.clock.now());
+    await this.#refresh(record, 'refreshRequested', options.signal);
+    return this.get(id);
+  }
+
+  /** Ends the credential for good, here and at the other side. */
+  async revoke(id: CredentialId): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#awakening.revoke(await this.#require(id));
+    this.#cache.delete(id);
+    return this.get(id);
+  }
+
+  /** @throws ConfigurationError `ERR_CREDENTIAL_NOT_FOUND` */
+  async get(id: CredentialId): Promise<CredentialSummary> {
+    this.#requireOpen();
+    return this.#summary(await this.#require(id));
+  }
+
+  async list(
+    filter: RecordFilter = {},
+  ): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
+    this.#requireOpen();
+    const { records, nextCursor } = await this.#records.list(filter);
+    return { credentials: records.map((record) => this.#summary(record)), nextCursor };
+  }
+
+  async countByState(): Promise<StateCounts> {
+    this.#requireOpen();
+    return this.#records.countByState();
+  }
+
+  async lastEvent(id: CredentialId): Promise<CredentialEvent | null> {
+    this.#requireOpen();
+    return this.#records.lastEvent(id);
+  }
+
+  /** Events after `cursor` (0 for all) out of the durable outbox, oldest first, written by any process. */
+  async readEvents(cursor: number, limit = 100): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
+    this.#requireOpen();
+    return this.#records.readEvents(cursor, limit);
+  }
+
+  /**
+   * Says that a request with material of `generation` failed. Asks the other side and refreshes only when it confirms the
+   * rejection; where nothing can confirm it, refreshes at most once per generation.
+   */
+  async reportRejected(id: CredentialId, generation: number): Promise<RejectionDecision> {
+    this.#requireOpen();
+    return this.#confirmations.run(`${id}/${String(generation)}`, () => this.#considerRejection(id, generation));
+  }
+
+  /** Issues an access key for one credential, or (`null`) for all. The key is shown this once. */
+  async grant(id: CredentialId | null, options: { scopes: readonly AccessScope[] }): Promise<{ accessKey: string }> {
+    this.#requireOpen();
+    const unknown = options.scopes.find((scope) => !ACCESS_SCOPES.includes(scope));
+    if (options.scopes.length === 0 || unknown !== undefined) {
+      throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The scopes must be some of: ${ACCESS_SCOPES.join(', ')}.`);
+    }
+    if (id !== null) await this.#require(id);
+    return { accessKey: await this.accessKeys.issue(id, options.scopes) };
+  }
+
+  /** What an access key allows. @throws AccessError `ERR_ACCESS_DENIED` */
+  async checkAccess(accessKey: string): Promise<Access> {
+    this.#requireOpen();
+    return this.accessKeys.check(accessKey);
+  }
+
+  /** Registers what a person typed into a host, once, under an id that only the same input leads to. Returns the id. */
+  async adopt(entry: AdoptedEntry): Promise<CredentialId> {
+    this.#requireOpen();
+    const driver = this.#surroundings.drivers.driver(entry.protocol);
+    const config = driver.parseConfig(entry.config);
+    const secret = driver.parseSecret(entry.secret, config);
+    const identity = canonicalJson({ protocol: driver.protocol, ...driver.identity(config), secret });
+    const id = `ad_${this.#surroundings.vault.keyedHash('adoption', identity).subarray(0, 16).toString('hex')}`;
+    return this.#adoptions.run(id, () => this.#adoptOnce(id, { ...entry, config }));
+  }
+
+  /** Listens to events of this process. Returns the function that ends it. */
+  on(type: EventType | '*', listener: EventListener): () => void {
+    return this.#bus.on(type, listener);
+  }
+
+  /** Takes no new work, waits for refreshes under way, and closes the store. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#scheduler.stop();
+    await Promise.all([
+      this.#refreshes.settled(),
+      this.#tests.settled(),
+      this.#confirmations.settled(),
+      this.#adoptions.settled(),
+    ]);
+    await Promise.allSettled(this.#uses);
+    await this.#records.close();
+    this.#cache.clear();
+  }
+
+  async #useStored(id: CredentialId, signal: AbortSignal | undefined): Promise<Material> {
+    // Taken before the record is read: a write in between makes the cache entry stale, never wrong.
+    const mark = this.#records.changeMark();
+    const record = await this.#require(id);
+    const usable = await this.#usable(record, signal);
+    const material = await this.#materialOf(usable);
+    if (usable === record) this.#remember({ record, material, mark });
+    return material;
+  }
+
+  async #usable(record: CredentialRecord, signal: AbortSignal | undefined): Promise<CredentialRecord> {
+    const { decision, reason } = decideUse(record, this.#ports.clock.now());
+    if (decision === 'serve') return record;
+    if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
+    if (decision === 'serveAndRefresh') {
+      this.#refreshBehind(record, reason);
+      return record;
+    }
+    await this.#refresh(record, reason, signal);
+    const refreshed = await this.#require(record.id);
+    const now = this.#ports.clock.now();
+    if (!isAlive(refreshed, now) || decideUse(refreshed, now).decision === 'refuse') throw refusal(refreshed, now);
+    return refreshed;
+  }
+
+  #decide(record: CredentialRecord): string {
+    return decideUse(record, this.#ports.clock.now()).decision;
+  }
+
+  async #materialOf(record: CredentialRecord): Promise<Material> {
+    const { driver, grant } = await openRecord(this.#surroundings, record);
+    if (grant === null) throw refusal(record, this.#ports.clock.now());
+    return { ...driver.material(grant), expiresAt: record.expiresAt, generation: record.generation };
+  }
+
+  #remember(entry: Cached): void {
+    if (this.#cache.size >= CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value ?? '');
+    this.#cache.set(entry.record.id, entry);
+  }
+
+  async #refresh(
+    record: CredentialRecord,
+    reason: Reason,
+    signal?: AbortSignal,
+    claim: Claim | null = null,
+  ): Promise<void> {
+    const flight = this.#refreshes.run(record.id, async () => {
+      await this.#awakening.refresh(record, reason, claim);
+      this.#cache.delete(record.id);
+      this.#scheduler.wake();
+    });
+    await orAborted(flight, signal);
+  }
+
+  #refreshBehind(record: CredentialRecord, reason: Reason): void {
+    this.#refresh(record, reason).catch((error: unknown) => {
+      this.#ports.logger.warn(
+        { credentialId: record.id, code: toCredentialError(error).code },
+        'A refresh behind a caller failed.',
+      );
+    });
+  }
+
+  async #runDue(claim: Claim): Promise<void> {
+    const record = await this.#require(claim.credentialId);
+    const { decision, reason } = decideDue(record, this.#ports.clock.now());
+    if (decision === 'refresh' && !this.#refreshes.has(record.id))
+      return this.#refresh(record, reason, undefined, claim);
+    if (decision === 'expire') {
+      return this.#awakening.expire(record, await expireRecord(this.#surroundings, record, claim));
+    }
+    await this.#records.releaseClaim(claim);
+  }
+
+  async #testOnce(id: CredentialId): Promise<TestResult> {
+    const record = await this.#require(id);
+    const state = lifecycleStateOf(record.state);
+    const hopeless = state === 'revoked' || record.state === 'expired.needsUser';
+    if (!isAlive(record, this.#ports.clock.now()) && !hopeless) await this.#refresh(record, 'refreshRequested');
+    const result = await testRecord(this.#surroundings, await this.#require(id), AbortSignal.timeout(30_000));
+    const settled = await recordTest(this.#surroundings, id, result);
+    for (const event of settled.events) this.#bus.publish(event);
+    await this.#awakening.tested(await this.#require(id), result.success);
+    return result;
+  }
+
+  async #considerRejection(id: CredentialId, generation: number): Promise<RejectionDecision> {
+    const record = await this.#require(id);
+    const keep = { decision: 'stillAccepted', reason: 'confirmed', generation: record.generation } as const;
+    if (record.generation !== generation) return { ...keep, decision: 'alreadyRefreshed', reason: 'newerGeneration' };
+    if (this.#decide(record) === 'refuse') return { ...keep, decision: 'notRefreshed', reason: record.reason };
+    const nowMs = this.#ports.clock.hostTime().ms;
+    const accepted = this.#accepted.get(id);
+    if (accepted?.generation === generation && nowMs < accepted.untilMs) return keep;
+    const confirmation = await this.#confirm(record);
+    if (confirmation === 'accepted') {
+      this.#accepted.set(id, { generation, untilMs: nowMs + CONFIRMATION_LIFE_MS });
+      return keep;
+    }
+    const unconfirmed = decideUnconfirmedRejection(record, this.#ports.clock.now());
+    if (confirmation === 'unconfirmable' && unconfirmed.decision === 'keep') {
+      return { ...keep, decision: 'notRefreshed', reason: 'unconfirmed' };
+    }
+    await this.#refresh(record, 'rejectedByApi');
+    const after = await this.#require(id);
+    const refreshed = after.generation > generation;
+    return { decision: refreshed ? 'refreshed' : 'notRefreshed', reason: after.reason, generation: after.generation };
+  }
+
+  async #confirm(record: CredentialRecord): Promise<Confirmation> {
+    if (!isAlive(record, this.#ports.clock.now())) return 'rejected';
+    const opened = await openRecord(this.#surroundings, record);
+    return opened.driver.confirm(driverInput(opened, AbortSignal.timeout(30_000)));
+  }
+
+  async #adoptOnce(id: CredentialId, entry: AdoptedEntry & { readonly config: JsonObject }): Promise<CredentialId> {
+    const existing = await this.#records.get(id);
+    if (existing) {
+      await this.#applyEdit(existing, entry.config);
+      return id;
+    }
+    const { protocol, name, config, secret } = entry;
+    try {
+      await registerRecord(this.#surroundings, {
+        id,
+        protocol,
+        name,
+        ownerId: null,
+        scopeId: null,
+        tags: [],
+        origin: 'adopted',
+        config,
+        secret,
+      });
+      await this.#publishLast(id);
+    } catch (error) {
+      // Another process adopted the same input first: it is the same credential.
+      if (!isCredentialError(error) || error.code !== 'ERR_STORE_DUPLICATE') throw error;
+    }
+    return id;
+  }
+
+  /** Settings outside the identity may change in the host; a refused credential gets another chance with them. */
+  async #applyEdit(record: CredentialRecord, config: JsonObject): Promise<void> {
+    if (canonicalJson(record.config) === canonicalJson(config)) return;
+    const now = this.#ports.clock.now();
+    const next = revised(record, { config, ...secondChance(record, now) }, now);
+    await this.#records.compareAndSet({ record: next, expectedRevision: record.revision });
+  }
+
+  async #require(id: CredentialId): Promise<CredentialRecord> {
+    const record = await this.#records.get(id);
+    if (record) return record;
+    throw new ConfigurationError('ERR_CREDENTIAL_NOT_FOUND', 'There is no credential with this id.', {
+      credentialId: id,
+    });
+  }
+
+  async #publishLast(id: CredentialId): Promise<void> {
+    const event = await this.#records.lastEvent(id);
+    if (event) this.#bus.publish(event);
+  }
+
+  #summary(record: CredentialRecord): CredentialSummary {
+    return summaryOf(record, this.#surroundings.drivers.driver(record.protocol).endpoint(record.config));
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new InternalError('ERR_ENGINE_CLOSED', 'This engine is closed.');
+  }
+}
+
+/** What is forgotten of a refusal that lay in the settings, once they were edited. */
+function secondChance(record: CredentialRecord, now: Date): Partial<CredentialRecord> {
+  if (record.state === 'pending.misconfigured') return { state: 'pending.unverified', failure: null };
+  const refused = record.state === 'valid.degraded' && record.failure?.class === 'configuration';
+  return refused ? { state: 'valid.expiringSoon', failure: null, dueAt: now } : {};
+}

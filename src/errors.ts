@@ -1,0 +1,281 @@
+/**
+ * Every error that leaves this package has a stable `code` out of this catalogue, one plain sentence that holds no
+ * secret, and `action`: what to do next. `docs/errors.md` is the same table; a test keeps the two equal.
+ */
+export type ErrorKind =
+  'configuration' | 'reauthorization' | 'transient' | 'protocol' | 'storage' | 'keyRing' | 'access' | 'internal';
+
+interface CatalogueEntry {
+  readonly kind: ErrorKind;
+  readonly action: string;
+}
+
+export const ERROR_CATALOGUE = {
+  ERR_CONFIG_MALFORMED: { kind: 'configuration', action: 'Correct the named field and try again.' },
+  ERR_CONFIG_UNKNOWN_PROTOCOL: { kind: 'configuration', action: 'Use one of the protocols that the message lists.' },
+  ERR_CONFIG_MASTER_KEY_MISSING: {
+    kind: 'configuration',
+    action:
+      'Run "credlife init", or set CREDLIFE_MASTER_KEY_FILE, CREDLIFE_MASTER_KEY or CREDLIFE_PASSPHRASE_FILE to the key of this database.',
+  },
+  ERR_CONFIG_MASTER_KEY_MALFORMED: {
+    kind: 'configuration',
+    action: 'Give 32 bytes as 64 hexadecimal digits or as base64.',
+  },
+  ERR_CONFIG_SECRET_IN_ARGUMENT: {
+    kind: 'configuration',
+    action: 'Give secrets by prompt, on standard input, from a file or in an environment variable.',
+  },
+  ERR_CONFIG_FILE_UNREADABLE: { kind: 'configuration', action: 'Check that the file exists and may be read.' },
+  ERR_CREDENTIAL_NOT_FOUND: {
+    kind: 'configuration',
+    action: 'Run "credlife list" to see which credentials exist.',
+  },
+  ERR_CREDENTIAL_MISCONFIGURED: {
+    kind: 'configuration',
+    action: 'Correct the configuration or the secret, then test the credential.',
+  },
+  ERR_CREDENTIAL_REVOKED: {
+    kind: 'reauthorization',
+    action: 'A revoked credential stays revoked. Register a new one.',
+  },
+  ERR_CREDENTIAL_NEEDS_USER: {
+    kind: 'reauthorization',
+    action: 'Authorize the credential again; no retry can bring this grant back.',
+  },
+  ERR_CREDENTIAL_UNREADABLE: {
+    kind: 'keyRing',
+    action: 'Restore the credential from a backup, or register it again.',
+  },
+  ERR_ACCESS_DENIED: {
+    kind: 'access',
+    action: 'Check the credential id and the access key; "credlife grant" issues a new key.',
+  },
+  ERR_ACCESS_SCOPE_MISSING: {
+    kind: 'access',
+    action: 'Issue an access key with the scope that the message names.',
+  },
+  ERR_OAUTH2_INVALID_CLIENT: {
+    kind: 'configuration',
+    action: 'Check client id, client secret and the way of client authentication at the authorization server.',
+  },
+  ERR_OAUTH2_INVALID_GRANT: {
+    kind: 'reauthorization',
+    action: 'The authorization server refused the grant. Authorize the credential again.',
+  },
+  ERR_OAUTH2_AMBIGUOUS_REFRESH: {
+    kind: 'reauthorization',
+    action:
+      'A refresh was interrupted after it was sent and its answer was lost; the grant is gone. Authorize again, and set reuseGraceMs if the server has a reuse grace window.',
+  },
+  ERR_OAUTH2_REQUEST_REFUSED: {
+    kind: 'configuration',
+    action: 'Check scopes, grant type and endpoint against what the client may use at the authorization server.',
+  },
+  ERR_OAUTH2_DISCOVERY_FAILED: {
+    kind: 'configuration',
+    action: 'Check the issuer URL, or give the token endpoint instead of an issuer.',
+  },
+  ERR_OAUTH2_RESPONSE_INVALID: {
+    kind: 'protocol',
+    action: 'The answer is not what RFC 6749 requires. Check that the URL is the token endpoint.',
+  },
+  ERR_ENDPOINT_UNREACHABLE: {
+    kind: 'transient',
+    action: 'Check address, network and certificate of the endpoint; it is tried again by itself.',
+  },
+  ERR_ENDPOINT_CONNECTION_LOST: {
+    kind: 'transient',
+    action: 'The connection broke before the answer came; it is tried again by itself.',
+  },
+  ERR_ENDPOINT_TIMEOUT: {
+    kind: 'transient',
+    action: 'The endpoint did not answer in time; it is tried again by itself.',
+  },
+  ERR_ENDPOINT_UNAVAILABLE: {
+    kind: 'transient',
+    action: 'The endpoint answered with an error of its own; it is tried again by itself.',
+  },
+  ERR_ENDPOINT_RATE_LIMITED: {
+    kind: 'transient',
+    action: 'The endpoint asks for fewer requests; it is tried again after the time that it named.',
+  },
+  ERR_ENDPOINT_RESPONSE_TOO_LARGE: {
+    kind: 'protocol',
+    action: 'The answer is larger than 1 MiB. Check that the URL is the right endpoint.',
+  },
+  ERR_ENDPOINT_REDIRECTED: {
+    kind: 'configuration',
+    action: 'Redirects are not followed with secrets. Give the final URL.',
+  },
+  ERR_REFRESH_IN_PROGRESS: {
+    kind: 'transient',
+    action: 'Another process is refreshing this credential. Try again in a few seconds.',
+  },
+  ERR_STORE_UNAVAILABLE: {
+    kind: 'storage',
+    action: 'Check that the folder of the database exists, may be written and has room.',
+  },
+  ERR_STORE_CORRUPT: { kind: 'storage', action: 'The file is not an intact database. Restore it from a backup.' },
+  ERR_STORE_SCHEMA_TOO_NEW: {
+    kind: 'storage',
+    action: 'The database was written by a newer version. Use that version or a newer one.',
+  },
+  ERR_STORE_RECORD_INVALID: { kind: 'storage', action: 'Restore this record from a backup; the others are untouched.' },
+  ERR_STORE_CONFLICT: { kind: 'storage', action: 'The record was changed meanwhile. Read it again and retry.' },
+  ERR_STORE_DUPLICATE: { kind: 'storage', action: 'A record with this id exists. Use update, or another id.' },
+  ERR_KEYRING_MASTER_KEY_MISMATCH: {
+    kind: 'keyRing',
+    action:
+      'Nothing was changed. Give the master key or passphrase that this database was created with; in n8n, the encryption key that n8n had then.',
+  },
+  ERR_KEYRING_KEY_UNKNOWN: {
+    kind: 'keyRing',
+    action: 'The data key of this value is not in the key ring. Restore the key ring.',
+  },
+  ERR_KEYRING_ENVELOPE_MALFORMED: { kind: 'keyRing', action: 'The sealed value is damaged. Restore it from a backup.' },
+  ERR_KEYRING_AUTHENTICATION_FAILED: {
+    kind: 'keyRing',
+    action: 'The sealed value was altered, moved or rolled back. Restore it from a backup.',
+  },
+  ERR_KEYRING_PARAMETERS_REFUSED: {
+    kind: 'keyRing',
+    action: 'The key derivation parameters are outside the allowed bounds. Restore the key ring from a backup.',
+  },
+  ERR_SANDBOX_UNAVAILABLE: {
+    kind: 'configuration',
+    action: 'The sandbox needs the development dependencies. Run it from a source checkout with "npm start".',
+  },
+  ERR_NODE_TOO_OLD: { kind: 'configuration', action: 'Install the Node.js version that the message names, or newer.' },
+  ERR_ENGINE_CLOSED: { kind: 'internal', action: 'Open a new engine.' },
+  ERR_INTERNAL: { kind: 'internal', action: 'This is a fault of the engine. Report it with the code and the log.' },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+export type CodeOfKind<Kind extends ErrorKind> = {
+  [Code in ErrorCode]: (typeof ERROR_CATALOGUE)[Code]['kind'] extends Kind ? Code : never;
+}[ErrorCode];
+
+export interface ErrorOptions {
+  readonly credentialId?: string;
+  readonly retryAfterMs?: number;
+  /** Only facts without secrets: never the raw error of an HTTP or OAuth library. */
+  readonly cause?: unknown;
+}
+
+/** Base of all errors of this package. Match on `code`, not on the class: two copies of the package may be loaded. */
+export abstract class CredentialError extends Error {
+  readonly code: ErrorCode;
+  readonly action: string;
+  readonly credentialId: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.action = ERROR_CATALOGUE[code].action;
+    this.credentialId = options.credentialId;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  /** One line for people: sentence, code, what to do. */
+  describe(): string {
+    return `${this.message} [${this.code}] ${this.action}`;
+  }
+}
+
+/** The owner must correct the configuration or the secret. */
+export class ConfigurationError extends CredentialError {
+  constructor(code: CodeOfKind<'configuration'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** A person must authorize again; no retry helps. */
+export class ReauthorizationRequiredError extends CredentialError {
+  constructor(code: CodeOfKind<'reauthorization'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** It may work later, by itself. `retryAfterMs` is the endpoint's own wish, when it named one. */
+export class TransientError extends CredentialError {
+  constructor(code: CodeOfKind<'transient'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** The other side broke the protocol. */
+export class ProtocolError extends CredentialError {
+  constructor(code: CodeOfKind<'protocol'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** The operator must look after the store. */
+export class StorageError extends CredentialError {
+  constructor(code: CodeOfKind<'storage'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** A key does not fit, or a sealed value is damaged. */
+export class KeyRingError extends CredentialError {
+  constructor(code: CodeOfKind<'keyRing'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** The caller may not do this. An unknown id and a wrong key look the same. */
+export class AccessError extends CredentialError {
+  constructor(code: CodeOfKind<'access'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** A fault of this package. */
+export class InternalError extends CredentialError {
+  constructor(code: CodeOfKind<'internal'>, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** The error of a stored code: of the class that threw it. */
+export function errorOfCode(code: ErrorCode, message: string, options?: ErrorOptions): CredentialError {
+  if (isCodeOf('configuration', code)) return new ConfigurationError(code, message, options);
+  if (isCodeOf('reauthorization', code)) return new ReauthorizationRequiredError(code, message, options);
+  if (isCodeOf('transient', code)) return new TransientError(code, message, options);
+  if (isCodeOf('protocol', code)) return new ProtocolError(code, message, options);
+  if (isCodeOf('storage', code)) return new StorageError(code, message, options);
+  if (isCodeOf('keyRing', code)) return new KeyRingError(code, message, options);
+  if (isCodeOf('access', code)) return new AccessError(code, message, options);
+  return new InternalError(isCodeOf('internal', code) ? code : 'ERR_INTERNAL', message, options);
+}
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERROR_CATALOGUE, code);
+}
+
+function isCodeOf<Kind extends ErrorKind>(kind: Kind, code: ErrorCode): code is CodeOfKind<Kind> {
+  return ERROR_CATALOGUE[code].kind === kind;
+}
+
+/** True for errors of this package, also for those of another loaded copy of it. */
+export function isCredentialError(error: unknown): error is CredentialError {
+  return Error.isError(error) && 'code' in error && isErrorCode(error.code) && 'action' in error;
+}
+
+/** Passes errors of this package through and wraps everything else, so that nothing unknown crosses the public face. */
+export function toCredentialError(error: unknown): CredentialError {
+  if (isCredentialError(error)) return error;
+  const what = Error.isError(error) ? error.name : typeof error;
+  return new InternalError('ERR_INTERNAL', `An unexpected ${what} occurred.`, { cause: scrubbed(error) });
+}
+
+/** Where an unknown error came from, without its message: a library's message may quote what it was given. */
+function scrubbed(error: unknown): object {
+  if (!Error.isError(error)) return { type: typeof error };
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  return { name: error.name, ...('code' in error && { code: String(error.code) }), frames };
+}

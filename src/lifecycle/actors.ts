@@ -1,0 +1,31 @@
+import { fromPromise } from 'xstate';
+import { isCredentialError, toCredentialError } from '../errors.ts';
+import type { Surroundings } from './effects.ts';
+import type { ClaimInput, Outcome, RevokeInput, SendInput } from './machine.ts';
+import { claimRefresh, sendRefresh } from './refresh.ts';
+import { revokeCredential } from './revoke.ts';
+
+/** The machine's effects. An error becomes an outcome of code and sentence: nothing else may sit in a snapshot. */
+export function createActors(surroundings: Surroundings) {
+  const guarded = async (operation: () => Promise<Outcome>): Promise<Outcome> => {
+    try {
+      return await operation();
+    } catch (error) {
+      const { code, message } = toCredentialError(error);
+      if (!isCredentialError(error))
+        surroundings.ports.logger.error({ code, err: toCredentialError(error) }, 'An effect failed unexpectedly.');
+      return { outcome: 'interrupted', interruption: { code, message } };
+    }
+  };
+  return {
+    claimRefresh: fromPromise<Outcome, ClaimInput>(({ input, signal }) =>
+      guarded(() => claimRefresh(surroundings, input, signal)),
+    ),
+    sendRefresh: fromPromise<Outcome, SendInput>(({ input, signal }) =>
+      guarded(() => sendRefresh(surroundings, input, signal)),
+    ),
+    revokeCredential: fromPromise<Outcome, RevokeInput>(({ input, signal }) =>
+      guarded(() => revokeCredential(surroundings, input, signal)),
+    ),
+  };
+}

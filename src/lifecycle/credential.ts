@@ -1,0 +1,200 @@
+import { z } from 'zod/v4';
+import type { JsonObject } from '../json.ts';
+import { isErrorCode, StorageError, type ErrorCode } from '../errors.ts';
+
+export type CredentialId = string;
+
+/** The five states and what a person needs to know within each. `sent` is the only instant at which a token may be lost. */
+export const SUBSTATES = {
+  pending: ['unverified', 'misconfigured', 'authorizing'],
+  valid: ['fresh', 'expiringSoon', 'degraded'],
+  refreshing: ['claimed', 'sent', 'ambiguous'],
+  expired: ['retrying', 'needsUser'],
+  revoked: ['byUser', 'upstream'],
+} as const;
+
+export type LifecycleState = keyof typeof SUBSTATES;
+export type StatePath = { [S in LifecycleState]: `${S}.${(typeof SUBSTATES)[S][number]}` }[LifecycleState];
+export type Health = 'unknown' | 'healthy' | 'failing';
+
+export const STATE_PATHS: readonly StatePath[] = [
+  'pending.unverified',
+  'pending.misconfigured',
+  'pending.authorizing',
+  'valid.fresh',
+  'valid.expiringSoon',
+  'valid.degraded',
+  'refreshing.claimed',
+  'refreshing.sent',
+  'refreshing.ambiguous',
+  'expired.retrying',
+  'expired.needsUser',
+  'revoked.byUser',
+  'revoked.upstream',
+];
+
+/** Why a credential is in its state. These words reach logs, events and n8n output unchanged. */
+export const REASONS = [
+  'registered',
+  'refreshRequested',
+  'refreshDue',
+  'firstUse',
+  'rejectedByApi',
+  'recovering',
+  'refreshed',
+  'transientFailure',
+  'configurationFailure',
+  'grantRefused',
+  'answerLost',
+  'ambiguousRefresh',
+  'expiryReached',
+  'revokedByUser',
+] as const;
+export type Reason = (typeof REASONS)[number];
+
+export type FailureClass = 'permanent' | 'transient' | 'configuration' | 'clock';
+
+/** The last failure as stored: code and sentence, never a body, a token or a cause. */
+export interface RecordedFailure {
+  readonly class: FailureClass;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly at: Date;
+}
+
+/** Which of a credential's sealed values: what its owner entered, or what the other side granted. */
+export type SecretField = 'registered' | 'grant';
+
+/** Names one immutable sealed value. The record points at the values that count; others are garbage. */
+export interface SecretPointer {
+  readonly field: SecretField;
+  readonly generation: number;
+  readonly attemptId: string;
+}
+
+/** A credential as the record store keeps it. No secret is in here. */
+export interface CredentialRecord {
+  readonly schemaVersion: 1;
+  readonly id: CredentialId;
+  readonly name: string;
+  readonly protocol: string;
+  readonly ownerId: string | null;
+  readonly scopeId: string | null;
+  readonly tags: readonly string[];
+  /** Entered into a host such as n8n (`adopted`) or through library and command (`registered`). */
+  readonly origin: 'registered' | 'adopted';
+  /** The protocol's own settings, as its driver parsed them. */
+  readonly config: JsonObject;
+  readonly state: StatePath;
+  readonly stateChangedAt: Date;
+  readonly reason: Reason;
+  readonly health: Health;
+  readonly registered: SecretPointer;
+  readonly grant: SecretPointer | null;
+  /** Counts committed grants. */
+  readonly generation: number;
+  /** Why the current grant was obtained. */
+  readonly generationReason: Reason;
+  /** Counts writes of this record. */
+  readonly revision: number;
+  readonly issuedAt: Date | null;
+  /** `null` when the other side did not say. */
+  readonly expiresAt: Date | null;
+  /** Whether a new grant can be had without a person. */
+  readonly refreshable: boolean;
+  /** When the scheduler has to look at it next; `null` for never. */
+  readonly dueAt: Date | null;
+  /** Failed tries since the last success. */
+  readonly failedAttempts: number;
+  readonly failure: RecordedFailure | null;
+  /** Event types that people were already told in the present episode of failures; empty after a success. */
+  readonly notices: readonly string[];
+  readonly lastRefreshedAt: Date | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export function lifecycleStateOf(path: StatePath): LifecycleState {
+  return STATE_NAMES.find((state) => path.startsWith(`${state}.`)) ?? 'pending';
+}
+
+export const STATE_NAMES: readonly LifecycleState[] = ['pending', 'valid', 'refreshing', 'expired', 'revoked'];
+
+const instant = z.iso.datetime().transform((text) => new Date(text));
+const pointer = z.strictObject({
+  field: z.enum(['registered', 'grant']),
+  generation: z.int().nonnegative(),
+  attemptId: z.string(),
+});
+const json: z.ZodType<JsonObject> = z.record(z.string(), z.json());
+
+const recordSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  id: z.string(),
+  name: z.string(),
+  protocol: z.string(),
+  ownerId: z.string().nullable(),
+  scopeId: z.string().nullable(),
+  tags: z.array(z.string()),
+  origin: z.enum(['registered', 'adopted']),
+  config: json,
+  state: z.enum(STATE_PATHS),
+  stateChangedAt: instant,
+  reason: z.enum(REASONS),
+  health: z.enum(['unknown', 'healthy', 'failing']),
+  registered: pointer,
+  grant: pointer.nullable(),
+  generation: z.int().nonnegative(),
+  generationReason: z.enum(REASONS),
+  revision: z.int().positive(),
+  issuedAt: instant.nullable(),
+  expiresAt: instant.nullable(),
+  refreshable: z.boolean(),
+  dueAt: instant.nullable(),
+  failedAttempts: z.int().nonnegative(),
+  failure: z
+    .strictObject({
+      class: z.enum(['permanent', 'transient', 'configuration', 'clock']),
+      code: z.custom<ErrorCode>(isErrorCode),
+      message: z.string(),
+      at: instant,
+    })
+    .nullable(),
+  notices: z.array(z.string()),
+  lastRefreshedAt: instant.nullable(),
+  createdAt: instant,
+  updatedAt: instant,
+});
+
+/** Text form of a record: JSON with ISO 8601 instants. */
+export function encodeRecord(record: CredentialRecord): string {
+  return JSON.stringify(record);
+}
+
+/**
+ * Reads a record's text form.
+ *
+ * @throws StorageError `ERR_STORE_SCHEMA_TOO_NEW` for a record of a later version, `ERR_STORE_RECORD_INVALID` otherwise.
+ */
+export function parseRecord(text: string): CredentialRecord {
+  const value = parseJson(text);
+  const version = value instanceof Object && 'schemaVersion' in value ? value.schemaVersion : undefined;
+  if (typeof version === 'number' && version > 1) {
+    throw new StorageError(
+      'ERR_STORE_SCHEMA_TOO_NEW',
+      `A record has schema version ${String(version)}; this version reads 1.`,
+    );
+  }
+  const result = recordSchema.safeParse(value);
+  if (result.success) return result.data;
+  const where = result.error.issues[0]?.path.join('.') ?? 'record';
+  throw new StorageError('ERR_STORE_RECORD_INVALID', `A stored record is not valid at "${where}".`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new StorageError('ERR_STORE_RECORD_INVALID', 'A stored record is not JSON.');
+  }
+}

@@ -1,0 +1,84 @@
+import { StorageError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
+import type { Ports } from '../ports.ts';
+import type { DriverInput, ProtocolDriver, ProtocolRegistry } from '../protocols/protocol.ts';
+import type { Secret } from '../secret.ts';
+import type { RecordStore } from '../storage/record-store.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { CredentialId, CredentialRecord } from './credential.ts';
+import { eventOf, type CredentialEvent, type EventType } from './events.ts';
+import type { Settled } from './machine.ts';
+import { parseSealedGrant } from './sealed-grant.ts';
+
+/** What effects work with. */
+export interface Surroundings {
+  readonly ports: Ports;
+  readonly records: RecordStore;
+  readonly vault: Vault;
+  readonly drivers: ProtocolRegistry;
+  /** Names this engine in claims. */
+  readonly owner: string;
+}
+
+/** The record, with everything that was sealed for it. */
+export interface Opened {
+  readonly record: CredentialRecord;
+  readonly driver: ProtocolDriver;
+  readonly registered: Secret<JsonObject>;
+  readonly grant: Secret<JsonObject> | null;
+}
+
+/** @throws StorageError `ERR_STORE_CONFLICT` when the record vanished meanwhile. */
+export async function requireRecord({ records }: Surroundings, id: CredentialId): Promise<CredentialRecord> {
+  const record = await records.get(id);
+  if (record) return record;
+  throw new StorageError('ERR_STORE_CONFLICT', 'The credential does not exist any more.', { credentialId: id });
+}
+
+export async function openRecord(surroundings: Surroundings, record: CredentialRecord): Promise<Opened> {
+  const { vault, drivers } = surroundings;
+  const registered = await vault.get(record, record.registered);
+  const grant = record.grant === null ? null : parseSealedGrant(await vault.get(record, record.grant)).grant;
+  return { record, driver: drivers.driver(record.protocol), registered, grant };
+}
+
+export function driverInput({ record, registered, grant }: Opened, signal: AbortSignal): DriverInput {
+  return { config: record.config, registered, grant, signal };
+}
+
+/** The record's next revision with these changes. */
+export function revised(record: CredentialRecord, changes: Partial<CredentialRecord>, now: Date): CredentialRecord {
+  const next = { ...record, ...changes, revision: record.revision + 1, updatedAt: now };
+  return next.state === record.state ? next : { ...next, stateChangedAt: now };
+}
+
+export function newId(ports: Ports): string {
+  return ports.random.bytes(16).toString('hex');
+}
+
+export function eventsOf(types: readonly EventType[], record: CredentialRecord, ports: Ports): CredentialEvent[] {
+  return types.map((type) => eventOf(type, record, newId(ports)));
+}
+
+/** The machine's view of a record as it now is. */
+export function settledAt(record: CredentialRecord, events: readonly CredentialEvent[] = []): Settled {
+  const { state, generation, reason } = record;
+  return { outcome: 'settled', state, generation, reason, events };
+}
+
+/** Waits on the engine's clock. Rejects with the signal's reason when it is aborted. */
+export async function wait({ clock }: Ports, ms: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => {
+      cancel();
+      reject(signal.reason instanceof Error ? signal.reason : new DOMException('Aborted', 'AbortError'));
+    };
+    const onTime = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    };
+    const cancel = clock.schedule(ms, onTime, { keepAlive: true });
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

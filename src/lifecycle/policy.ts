@@ -1,0 +1,248 @@
+import { createHash } from 'node:crypto';
+import { isCredentialError, type CredentialError } from '../errors.ts';
+import {
+  lifecycleStateOf,
+  type CredentialRecord,
+  type FailureClass,
+  type Reason,
+  type RecordedFailure,
+  type StatePath,
+} from './credential.ts';
+
+/** Pure decisions: `{ decision, reason }` from a record and an instant. No clock, no randomness, no effects. */
+export interface Decision<D extends string> {
+  readonly decision: D;
+  readonly reason: Reason;
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const MARGIN_LEAST_MS = 30 * SECOND;
+const MARGIN_MOST_MS = 15 * MINUTE;
+const FORCED_MOST_MS = 10 * SECOND;
+const BACKOFF_FIRST_MS = 2 * SECOND;
+const BACKOFF_MOST_MS = 5 * MINUTE;
+const HEAL_EXTRA_MS = 5 * SECOND;
+
+/** The span of a grant's life, when the other side named its end. */
+interface Life {
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+}
+
+function lifeOf(record: Pick<CredentialRecord, 'issuedAt' | 'expiresAt'>): Life | null {
+  const { issuedAt, expiresAt } = record;
+  return issuedAt && expiresAt ? { issuedAt, expiresAt } : null;
+}
+
+/** How long before expiry a refresh is due: a third of the life, 30 s to 15 min, never more than half the life. */
+export function marginMs(lifeMs: number): number {
+  return Math.min(Math.max(lifeMs / 3, MARGIN_LEAST_MS), MARGIN_MOST_MS, lifeMs / 2);
+}
+
+/** A number in [0, 1) that is always the same for one id, so that due times spread but do not move. */
+export function stableFraction(id: string): number {
+  return createHash('sha256').update(id).digest().readUInt32BE() / 2 ** 32;
+}
+
+/** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
+export function refreshDueAt(id: string, { issuedAt, expiresAt }: Life): Date {
+  const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
+  const jitter = 0.1 * margin * stableFraction(id);
+  return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
+}
+
+/** The last stretch of a life, in which callers wait for the refresh: 10 s, at most a tenth of the life. */
+function forcedMs({ issuedAt, expiresAt }: Life): number {
+  return Math.min(FORCED_MOST_MS, (expiresAt.getTime() - issuedAt.getTime()) / 10);
+}
+
+/** Whether there is a grant whose life, as far as known, has not ended. */
+export function isAlive(record: Pick<CredentialRecord, 'grant' | 'expiresAt'>, now: Date): boolean {
+  return record.grant !== null && (record.expiresAt === null || now < record.expiresAt);
+}
+
+export type UseDecision = Decision<'serve' | 'serveAndRefresh' | 'refreshFirst' | 'refuse'>;
+
+/** What a caller who wants to use the credential gets. */
+export function decideUse(record: CredentialRecord, now: Date): UseDecision {
+  const state = lifecycleStateOf(record.state);
+  if (state === 'revoked' || record.state === 'expired.needsUser' || record.state === 'pending.misconfigured') {
+    return { decision: 'refuse', reason: record.reason };
+  }
+  const backingOff = record.failure !== null && record.dueAt !== null && now < record.dueAt;
+  if (!isAlive(record, now)) {
+    if (backingOff) return { decision: 'refuse', reason: record.reason };
+    if (record.grant === null) return { decision: 'refreshFirst', reason: 'firstUse' };
+    return record.refreshable && record.state !== 'valid.degraded'
+      ? { decision: 'refreshFirst', reason: 'expiryReached' }
+      : { decision: 'refuse', reason: 'expiryReached' };
+  }
+  return decideRefreshBeside(record, now, backingOff);
+}
+
+function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: boolean): UseDecision {
+  const life = lifeOf(record);
+  const serve = { decision: 'serve', reason: record.reason } as const;
+  if (!life || !record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
+  if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
+    return { decision: 'refreshFirst', reason: 'refreshDue' };
+  return now >= refreshDueAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+}
+
+export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
+
+/** What the scheduler does with a record whose due time has come. */
+export function decideDue(record: CredentialRecord, now: Date): DueDecision {
+  const state = lifecycleStateOf(record.state);
+  if (record.dueAt === null || now < record.dueAt || state === 'revoked')
+    return { decision: 'none', reason: record.reason };
+  if (state === 'refreshing') return { decision: 'refresh', reason: 'recovering' };
+  if (record.refreshable && record.state !== 'valid.degraded') return { decision: 'refresh', reason: 'refreshDue' };
+  return state === 'valid' && !isAlive(record, now)
+    ? { decision: 'expire', reason: 'expiryReached' }
+    : { decision: 'none', reason: record.reason };
+}
+
+/** What follows from one outcome: the next state, why, and when to look again. */
+export interface Settlement {
+  readonly state: StatePath;
+  readonly reason: Reason;
+  readonly dueAt: Date | null;
+}
+
+/** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
+export function settleRefreshed(
+  id: string,
+  issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean },
+): Settlement {
+  const life = lifeOf(issued);
+  const dueAt = life === null ? null : issued.refreshable ? refreshDueAt(id, life) : life.expiresAt;
+  return { state: 'valid.fresh', reason: 'refreshed', dueAt };
+}
+
+/** After the end of a life that nothing can prolong. */
+export function settleExpired(record: CredentialRecord): Settlement {
+  const misconfigured = record.failure?.class === 'configuration';
+  return misconfigured
+    ? { state: 'pending.misconfigured', reason: 'configurationFailure', dueAt: null }
+    : {
+        state: 'expired.needsUser',
+        reason: record.state === 'valid.degraded' ? record.reason : 'expiryReached',
+        dueAt: null,
+      };
+}
+
+/** What is known about the request that failed. */
+export interface FailedAttempt {
+  /** The request may have reached the other side. */
+  readonly sent: boolean;
+  /** It carried a token that can be used only once. */
+  readonly singleUse: boolean;
+  /** It repeated a token that an earlier, unanswered request may have spent. */
+  readonly healing: boolean;
+  readonly reuseGraceMs: number;
+  readonly deadlineMs: number;
+}
+
+/** After a refresh failed. A token that still lives stays usable, whatever happened to the grant behind it. */
+export function settleFailed(
+  record: CredentialRecord,
+  error: CredentialError,
+  attempt: FailedAttempt,
+  now: Date,
+): Settlement {
+  const alive = isAlive(record, now);
+  switch (classify(error)) {
+    case 'permanent': {
+      const reason: Reason = attempt.healing ? 'ambiguousRefresh' : 'grantRefused';
+      return alive
+        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt }
+        : { state: 'expired.needsUser', reason, dueAt: null };
+    }
+    case 'configuration': {
+      const reason = 'configurationFailure';
+      return alive
+        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt }
+        : { state: 'pending.misconfigured', reason, dueAt: null };
+    }
+    default:
+      if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
+        return {
+          state: 'refreshing.ambiguous',
+          reason: 'answerLost',
+          dueAt: attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, now),
+        };
+      }
+      return settleTransient(record, error, now, alive);
+  }
+}
+
+function settleTransient(record: CredentialRecord, error: CredentialError, now: Date, alive: boolean): Settlement {
+  const state: StatePath = alive
+    ? 'valid.expiringSoon'
+    : record.grant === null
+      ? 'pending.unverified'
+      : 'expired.retrying';
+  return { state, reason: 'transientFailure', dueAt: retryAt(record, error, now) };
+}
+
+/** Exponential back-off with a stable jitter; the endpoint's own wish wins when it is later. */
+function retryAt(record: CredentialRecord, error: CredentialError, now: Date): Date {
+  const exponential = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(record.failedAttempts, 16), BACKOFF_MOST_MS);
+  const jittered = exponential * (0.75 + 0.25 * stableFraction(record.id));
+  return new Date(Math.ceil(now.getTime() + Math.max(jittered, error.retryAfterMs ?? 0)));
+}
+
+/**
+ * When the same token may be presented again after its answer was lost: at once inside the server's reuse grace window;
+ * without one, after the first request has certainly ended.
+ */
+export function healAt(attempt: Pick<FailedAttempt, 'reuseGraceMs' | 'deadlineMs'>, sentAt: Date): Date {
+  return attempt.reuseGraceMs > 0 ? sentAt : new Date(sentAt.getTime() + attempt.deadlineMs + HEAL_EXTRA_MS);
+}
+
+/** A second loss in a row is no accident of one connection: the endpoint is not asked again at once. */
+function rehealAt(record: CredentialRecord, error: CredentialError, attempt: FailedAttempt, now: Date): Date {
+  return new Date(Math.max(healAt(attempt, now).getTime(), retryAt(record, error, now).getTime()));
+}
+
+/** Permanent, transient or configuration, by who must act. */
+export function classify(error: CredentialError): FailureClass {
+  if (error.name === 'ReauthorizationRequiredError') return 'permanent';
+  return error.name === 'ConfigurationError' ? 'configuration' : 'transient';
+}
+
+/** The request left, but its answer did not come whole: the token may be spent. */
+function isAnswerLost(error: CredentialError): boolean {
+  return (
+    error.code === 'ERR_ENDPOINT_TIMEOUT' ||
+    error.code === 'ERR_ENDPOINT_CONNECTION_LOST' ||
+    error.name === 'ProtocolError' ||
+    error.name === 'InternalError'
+  );
+}
+
+export function recordedFailure(error: CredentialError, settlement: Settlement, now: Date): RecordedFailure {
+  const lost = settlement.reason === 'ambiguousRefresh' && isCredentialError(error);
+  return {
+    class: classify(error),
+    code: lost ? 'ERR_OAUTH2_AMBIGUOUS_REFRESH' : error.code,
+    message: error.message,
+    at: now,
+  };
+}
+
+export type RejectionPolicy = Decision<'refresh' | 'keep'>;
+
+/**
+ * Whether to refresh on a caller's word alone, when no endpoint can confirm the rejection: once per generation, and not
+ * when this generation was itself obtained on such a word and is still in the first half of its life.
+ */
+export function decideUnconfirmedRejection(record: CredentialRecord, now: Date): RejectionPolicy {
+  const life = lifeOf(record);
+  const young =
+    life !== null && now.getTime() - life.issuedAt.getTime() < (life.expiresAt.getTime() - life.issuedAt.getTime()) / 2;
+  const keep = record.generationReason === 'rejectedByApi' && (young || life === null);
+  return { decision: keep ? 'keep' : 'refresh', reason: keep ? record.reason : 'rejectedByApi' };
+}

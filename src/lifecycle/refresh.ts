@@ -1,0 +1,244 @@
+import { toCredentialError, type CredentialError } from '../errors.ts';
+import type { RefreshTraits } from '../protocols/protocol.ts';
+import type { Claim } from '../storage/record-store.ts';
+import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
+import {
+  driverInput,
+  newId,
+  openRecord,
+  requireRecord,
+  revised,
+  settledAt,
+  wait,
+  type Opened,
+  type Surroundings,
+} from './effects.ts';
+import { attemptPointer, isOpen, perhapsSpentAt, type Attempt } from './journal.ts';
+import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
+import { healAt } from './policy.ts';
+import { parseSealedGrant } from './sealed-grant.ts';
+import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
+
+/** A holder that dies is taken over after this long: the smallest reuse grace windows of servers are 10 s. */
+export const LEASE_MS = 4_000;
+const RENEWAL_MS = 1_000;
+const POLL_MS = 50;
+const LONGEST_WAIT_MS = 30_000;
+
+/**
+ * Takes the credential for one refresh and writes the intent down. Ends without a claim when another holder answered the
+ * question meanwhile, when an earlier answer only had to be pointed at, or when it is too early to repeat a spent token.
+ */
+export async function claimRefresh(
+  surroundings: Surroundings,
+  input: ClaimInput,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const claim = input.claim ?? (await takeClaim(surroundings, input, signal));
+  if ('outcome' in claim) return claim;
+  try {
+    return await claimedRefresh(surroundings, input, claim);
+  } catch (error) {
+    // A claim of the scheduler runs out by itself: that paces what would otherwise fail again at once.
+    if (input.claim === null) await surroundings.records.releaseClaim(claim);
+    throw error;
+  }
+}
+
+async function takeClaim(surroundings: Surroundings, input: ClaimInput, signal: AbortSignal): Promise<Claim | Outcome> {
+  const { records, owner, ports } = surroundings;
+  const startedMs = ports.clock.hostTime().ms;
+  for (;;) {
+    const claim = await records.claim(input.credentialId, owner, LEASE_MS);
+    if (claim) return claim;
+    await wait(ports, POLL_MS, signal);
+    const record = await requireRecord(surroundings, input.credentialId);
+    if (record.generation > input.generation) return settledAt(record);
+    if (ports.clock.hostTime().ms - startedMs > LONGEST_WAIT_MS) {
+      const message = 'Another process is still refreshing this credential.';
+      return { outcome: 'interrupted', interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message } };
+    }
+  }
+}
+
+async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, claim: Claim): Promise<Outcome> {
+  const { records, ports } = surroundings;
+  // A row read before the claim is stale.
+  const record = await requireRecord(surroundings, input.credentialId);
+  const now = ports.clock.now();
+  if (isAnswered(record, input, now)) {
+    await records.releaseClaim(claim);
+    return settledAt(record);
+  }
+  const opened = await openRecord(surroundings, record);
+  const traits = opened.driver.refreshTraits(plain(opened));
+  const lastEver = await records.lastAttempt(record.id);
+  const last = lastEver?.generation === record.generation + 1 ? lastEver : null;
+  const open = isOpen(last) ? last : null;
+  if (open) {
+    const recovered = await recoverAttempt(surroundings, record, open, traits, claim);
+    if (recovered) return recovered;
+  }
+  return writeIntent(surroundings, record, input, claim, { traits, spentAt: last && perhapsSpentAt(last) });
+}
+
+/** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */
+function isAnswered(record: CredentialRecord, input: ClaimInput, now: Date): boolean {
+  if (record.generation > input.generation || lifecycleStateOf(record.state) === 'revoked') return true;
+  if (input.reason !== 'refreshRequested' && needsPerson(record)) return true;
+  const backingOff = record.failure !== null && record.dueAt !== null && now < record.dueAt;
+  return input.reason !== 'refreshRequested' && backingOff && lifecycleStateOf(record.state) !== 'refreshing';
+}
+
+/** No request of the engine's own can help here: what failed is for a person to put right. */
+function needsPerson({ state }: CredentialRecord): boolean {
+  return state === 'expired.needsUser' || state === 'pending.misconfigured' || state === 'valid.degraded';
+}
+
+/** What to do about an attempt whose outcome was never recorded; `null` when the refresh may be made (again). */
+async function recoverAttempt(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+  open: Attempt & { sentAt: Date },
+  traits: RefreshTraits,
+  claim: Claim,
+): Promise<Settled | null> {
+  const { vault, ports } = surroundings;
+  const answer = await vault.find(record, attemptPointer(open));
+  if (answer) return commitGrant(surroundings, { record, attempt: open, claim, issued: parseSealedGrant(answer) });
+  if (open.tokenFingerprint === null) return null;
+  const now = ports.clock.now();
+  const spentAt = open.spentAt ?? open.sentAt;
+  if (open.healing && now.getTime() - spentAt.getTime() > traits.reuseGraceMs) {
+    return settleLost(surroundings, { record, attempt: open, claim });
+  }
+  const dueAt = healAt(traits, open.sentAt);
+  return now < dueAt ? settleAmbiguous(surroundings, { record, attempt: open, claim, dueAt }) : null;
+}
+
+async function writeIntent(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+  input: ClaimInput,
+  claim: Claim,
+  { traits, spentAt }: { traits: RefreshTraits; spentAt: Date | null },
+): Promise<Outcome> {
+  const { records, vault, ports } = surroundings;
+  const now = ports.clock.now();
+  const attempt: Attempt = {
+    attemptId: newId(ports),
+    credentialId: record.id,
+    generation: record.generation + 1,
+    fence: claim.fence,
+    phase: 'claimed',
+    reason: input.reason,
+    tokenFingerprint:
+      traits.spends === null ? null : vault.keyedHash('token-fingerprint', traits.spends.unwrap()).toString('hex'),
+    healing: spentAt !== null,
+    spentAt,
+    claimedAt: now,
+    sentAt: null,
+    closedAt: null,
+  };
+  // Due from now on: when this holder dies, any scheduler takes over as soon as the claim has run out.
+  const next = revised(record, { state: 'refreshing.claimed', reason: input.reason, dueAt: now }, now);
+  const written = await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt });
+  // Somebody wrote without a claim, for example a revocation: look again.
+  return written
+    ? { outcome: 'claimed', claim, attemptId: attempt.attemptId }
+    : claimedRefresh(surroundings, input, claim);
+}
+
+/** Another holder has the credential now; nothing was sent. */
+class ClaimLost extends Error {}
+
+/** Makes the request, seals its answer, then points the record at it: the new token is stored before anybody gets it. */
+export async function sendRefresh(surroundings: Surroundings, input: SendInput, signal: AbortSignal): Promise<Outcome> {
+  const { records } = surroundings;
+  const { claim } = input;
+  const record = await requireRecord(surroundings, input.credentialId);
+  const attempt = await records.lastAttempt(record.id);
+  if (claim === null || attempt?.attemptId !== input.attemptId) return settledAt(record);
+  const opened = await openRecord(surroundings, record);
+  const stopRenewal = keepClaim(surroundings, claim);
+  try {
+    return await sentRefresh(surroundings, { opened, attempt, claim }, signal);
+  } finally {
+    stopRenewal();
+  }
+}
+
+async function sentRefresh(
+  surroundings: Surroundings,
+  { opened, attempt, claim }: { opened: Opened; attempt: Attempt; claim: Claim },
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { ports } = surroundings;
+  let current = { record: opened.record, attempt };
+  const beforeSend = async (): Promise<void> => {
+    current = await writeSent(surroundings, current.record, attempt, claim);
+  };
+  const traits = opened.driver.refreshTraits(plain(opened));
+  try {
+    const issued = await opened.driver.refresh(driverInput(opened, signal), beforeSend);
+    await sealGrant(surroundings, current.record, current.attempt, issued);
+    return await commitGrant(surroundings, { ...current, claim, issued, opened });
+  } catch (error) {
+    if (error instanceof ClaimLost) return settledAt(await requireRecord(surroundings, opened.record.id));
+    const failure: CredentialError = toCredentialError(error);
+    if (failure.name === 'StorageError' || failure.name === 'KeyRingError') throw failure;
+    ports.logger.warn({ credentialId: opened.record.id, code: failure.code }, 'A refresh failed.');
+    return recordFailure(surroundings, { ...current, claim, failure, traits });
+  }
+}
+
+/** Durable before the request leaves. Refused when the claim or the record is not ours any more. */
+async function writeSent(
+  { records, ports }: Surroundings,
+  record: CredentialRecord,
+  attempt: Attempt,
+  claim: Claim,
+): Promise<{ record: CredentialRecord; attempt: Attempt }> {
+  const now = ports.clock.now();
+  const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
+  const next = revised(record, { state: 'refreshing.sent' }, now);
+  const renewed = await records.renewClaim(claim, LEASE_MS);
+  if (
+    !renewed ||
+    !(await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
+  ) {
+    throw new ClaimLost();
+  }
+  return { record: next, attempt: sent };
+}
+
+/** Keeps the claim while the request is in flight. A renewal that fails is found by the fence at the next write. */
+function keepClaim({ records, ports }: Surroundings, claim: Claim): () => void {
+  let stopped = false;
+  let cancel = (): void => undefined;
+  const renewLater = (): void => {
+    cancel = ports.clock.schedule(RENEWAL_MS, () => {
+      records.renewClaim(claim, LEASE_MS).then(
+        (held) => {
+          if (held && !stopped) renewLater();
+        },
+        (error: unknown) => {
+          ports.logger.warn(
+            { code: toCredentialError(error).code, credentialId: claim.credentialId },
+            'A claim could not be renewed.',
+          );
+          if (!stopped) renewLater();
+        },
+      );
+    });
+  };
+  renewLater();
+  return () => {
+    stopped = true;
+    cancel();
+  };
+}
+
+function plain({ record, registered, grant }: Opened) {
+  return { config: record.config, registered, grant };
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod/v4';
+import { ConfigurationError } from '../errors.ts';
+import { Secret } from '../secret.ts';
+import type { CredentialRecord } from './credential.ts';
+import { eventsOf, type Surroundings } from './effects.ts';
+
+// No control characters: names and tags are printed on terminals and in logs.
+const line = z
+  .string()
+  .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u)
+  .max(512);
+const namesSchema = z.object({
+  name: line.min(1),
+  ownerId: line.min(1).nullable(),
+  scopeId: line.min(1).nullable(),
+  tags: z.array(line.min(1)).max(100),
+});
+
+export interface Registration {
+  readonly id: string;
+  readonly protocol: string;
+  readonly name: string;
+  readonly ownerId: string | null;
+  readonly scopeId: string | null;
+  readonly tags: readonly string[];
+  readonly origin: CredentialRecord['origin'];
+  readonly config: unknown;
+  readonly secret: unknown;
+}
+
+/**
+ * Stores a new credential: its secret sealed first, then the record that points at it.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_MALFORMED`, `ERR_CONFIG_UNKNOWN_PROTOCOL`: nothing was stored
+ * @throws StorageError `ERR_STORE_DUPLICATE`
+ */
+export async function registerRecord(
+  surroundings: Surroundings,
+  registration: Registration,
+): Promise<CredentialRecord> {
+  const { ports, records, vault, drivers } = surroundings;
+  const names = parseNames(registration);
+  const driver = drivers.driver(registration.protocol);
+  const config = driver.parseConfig(registration.config);
+  const secret = driver.parseSecret(registration.secret, config);
+  const now = ports.clock.now();
+  const record: CredentialRecord = {
+    schemaVersion: 1,
+    id: registration.id,
+    ...names,
+    protocol: driver.protocol,
+    origin: registration.origin,
+    config,
+    state: 'pending.unverified',
+    stateChangedAt: now,
+    reason: 'registered',
+    health: 'unknown',
+    registered: { field: 'registered', generation: 0, attemptId: 'registered' },
+    grant: null,
+    generation: 0,
+    generationReason: 'registered',
+    revision: 1,
+    issuedAt: null,
+    expiresAt: null,
+    refreshable: true,
+    dueAt: null,
+    failedAttempts: 0,
+    failure: null,
+    notices: [],
+    lastRefreshedAt: null,
+    createdAt: now,
+    updatedAt: now,
+  };
+  await vault.put(record, record.registered, Secret.of(secret));
+  await records.insert(record, eventsOf(['credential.registered'], record, ports));
+  return record;
+}
+
+function parseNames(registration: Registration): z.infer<typeof namesSchema> {
+  const result = namesSchema.safeParse(registration);
+  if (result.success) return result.data;
+  const field = result.error.issues[0]?.path.join('.') ?? 'name';
+  throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The field ${field} must be one line of 1 to 512 characters.`);
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod/v4';
+import { KeyRingError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
+import type { Issued } from '../protocols/protocol.ts';
+import { Secret } from '../secret.ts';
+
+const instant = z.iso.datetime().transform((text) => new Date(text));
+const sealedGrantSchema = z.strictObject({
+  grant: z.record(z.string(), z.json()),
+  issuedAt: instant,
+  expiresAt: instant.nullable(),
+  refreshable: z.boolean(),
+});
+
+/** A grant is sealed with its own facts, so that an answer that was stored but not yet pointed at can still be committed. */
+export function encodeSealedGrant(issued: Issued): Secret<JsonObject> {
+  return Secret.of<JsonObject>({
+    grant: issued.grant.unwrap(),
+    issuedAt: issued.issuedAt.toISOString(),
+    expiresAt: issued.expiresAt?.toISOString() ?? null,
+    refreshable: issued.refreshable,
+  });
+}
+
+/** @throws KeyRingError `ERR_CREDENTIAL_UNREADABLE` */
+export function parseSealedGrant(value: Secret<JsonObject>): Issued {
+  const result = sealedGrantSchema.safeParse(value.unwrap());
+  if (!result.success)
+    throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'The sealed grant of this credential is not valid.');
+  const { grant, ...facts } = result.data;
+  return { grant: Secret.of<JsonObject>(grant), ...facts };
+}

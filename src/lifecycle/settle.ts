@@ -1,0 +1,254 @@
+import { ReauthorizationRequiredError, toCredentialError, type CredentialError } from '../errors.ts';
+import type { Issued, RefreshTraits } from '../protocols/protocol.ts';
+import type { Claim } from '../storage/record-store.ts';
+import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
+import {
+  driverInput,
+  eventsOf,
+  openRecord,
+  requireRecord,
+  revised,
+  settledAt,
+  wait,
+  type Opened,
+  type Surroundings,
+} from './effects.ts';
+import type { EventType } from './events.ts';
+import { attemptPointer, type Attempt } from './journal.ts';
+import type { Settled } from './machine.ts';
+import { encodeSealedGrant } from './sealed-grant.ts';
+import {
+  recordedFailure,
+  settleExpired,
+  settleFailed,
+  settleRefreshed,
+  type FailedAttempt,
+  type Settlement,
+} from './policy.ts';
+
+const SEAL_TRIES = 5;
+const SEAL_PAUSE_MS = 200;
+
+/** One refresh under way: what its outcome is written with. */
+export interface UnderWay {
+  readonly record: CredentialRecord;
+  readonly attempt: Attempt;
+  readonly claim: Claim;
+}
+
+/** A refresh that was answered. `opened` is what it was made with: a revocation meanwhile deletes the stored values. */
+export interface Answered extends UnderWay {
+  readonly issued: Issued;
+  readonly opened?: Opened;
+}
+
+/** Stores the answer under the attempt's own name. */
+export async function sealGrant(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+  attempt: Attempt,
+  issued: Issued,
+): Promise<void> {
+  const { ports, vault } = surroundings;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await vault.put(record, attemptPointer(attempt), encodeSealedGrant(issued));
+      return;
+    } catch (error) {
+      // The answer exists only in memory: the write is tried again, the request never.
+      if (tries >= SEAL_TRIES) throw error;
+      ports.logger.error(
+        { credentialId: record.id, code: toCredentialError(error).code },
+        'A new grant could not be stored; trying again.',
+      );
+      await wait(ports, SEAL_PAUSE_MS, new AbortController().signal);
+    }
+  }
+}
+
+/** Points the record at the sealed answer. A newer generation that is already there wins; a revoked credential stays revoked. */
+export async function commitGrant(surroundings: Surroundings, underWay: Answered): Promise<Settled> {
+  const { records, vault, ports } = surroundings;
+  const { attempt, claim, issued } = underWay;
+  for (;;) {
+    const record = await requireRecord(surroundings, attempt.credentialId);
+    if (lifecycleStateOf(record.state) === 'revoked') return discardGrant(surroundings, record, underWay);
+    if (record.generation >= attempt.generation) return settledAt(record);
+    const now = ports.clock.now();
+    const { issuedAt, expiresAt, refreshable } = issued;
+    const next = revised(
+      record,
+      {
+        ...settleRefreshed(record.id, issued),
+        grant: attemptPointer(attempt),
+        generation: attempt.generation,
+        generationReason: attempt.reason,
+        issuedAt,
+        expiresAt,
+        refreshable,
+        failedAttempts: 0,
+        failure: null,
+        notices: [],
+        lastRefreshedAt: now,
+      },
+      now,
+    );
+    const troubled = record.failure !== null || record.notices.length > 0;
+    const types: EventType[] = troubled ? ['credential.refreshed', 'credential.recovered'] : ['credential.refreshed'];
+    const events = eventsOf(types, next, ports);
+    const closed: Attempt = { ...attempt, phase: 'committed', closedAt: now };
+    if (
+      await records.compareAndSet({
+        record: next,
+        expectedRevision: record.revision,
+        attempt: closed,
+        release: claim,
+        events,
+      })
+    ) {
+      // Readers that hold the record before this one still find its grant.
+      const keep = [next.registered, next.grant, record.grant].filter((pointer) => pointer !== null);
+      await vault.collect(next, keep);
+      return settledAt(next, events);
+    }
+  }
+}
+
+/** The owner revoked while the request was in flight: what it brought is ended at the other side and not kept. */
+async function discardGrant(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+  { attempt, claim, issued, opened }: Answered,
+): Promise<Settled> {
+  const { ports, records, vault } = surroundings;
+  try {
+    const known = opened ?? (await openRecord(surroundings, { ...record, grant: null }));
+    await known.driver.revoke(driverInput({ ...known, grant: issued.grant }, new AbortController().signal));
+  } catch (error) {
+    ports.logger.error(
+      { credentialId: record.id, code: toCredentialError(error).code },
+      'A grant that arrived after a revocation could not be revoked.',
+    );
+    await records.releaseClaim(claim);
+    return settledAt(record);
+  }
+  await vault.delete(record, attemptPointer(attempt));
+  await records.releaseClaim(claim);
+  return settledAt(record);
+}
+
+/** Records a refresh that brought no grant. */
+export async function recordFailure(
+  surroundings: Surroundings,
+  { record, attempt, claim, failure, traits }: UnderWay & { failure: CredentialError; traits: RefreshTraits },
+): Promise<Settled> {
+  const now = surroundings.ports.clock.now();
+  const failed: FailedAttempt = {
+    sent: attempt.phase === 'sent',
+    singleUse: traits.spends !== null,
+    healing: attempt.healing,
+    reuseGraceMs: traits.reuseGraceMs,
+    deadlineMs: traits.deadlineMs,
+  };
+  const settlement = settleFailed(record, failure, failed, now);
+  return writeFailure(surroundings, { record, attempt, claim }, { settlement, failure, now });
+}
+
+/** Too early to present a token again that may be spent: the record says so and when it will be tried. */
+export async function settleAmbiguous(
+  surroundings: Surroundings,
+  { dueAt, ...underWay }: UnderWay & { dueAt: Date },
+): Promise<Settled> {
+  const settlement: Settlement = { state: 'refreshing.ambiguous', reason: 'answerLost', dueAt };
+  return writeSettlement(surroundings, underWay, { settlement, changes: {}, types: [] });
+}
+
+/** The token was presented again and its answer was lost once more: no further try can be told from theft. */
+export async function settleLost(surroundings: Surroundings, underWay: UnderWay): Promise<Settled> {
+  const now = surroundings.ports.clock.now();
+  const failure = new ReauthorizationRequiredError(
+    'ERR_OAUTH2_AMBIGUOUS_REFRESH',
+    'Two refreshes in a row were sent and never answered.',
+  );
+  const failed = { sent: true, singleUse: true, healing: true, reuseGraceMs: 0, deadlineMs: 0 };
+  return writeFailure(surroundings, underWay, {
+    settlement: settleFailed(underWay.record, failure, failed, now),
+    failure,
+    now,
+  });
+}
+
+/** The end of a life that nothing can prolong. */
+export async function expireRecord(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+  claim: Claim,
+): Promise<Settled> {
+  const { records, ports } = surroundings;
+  const settlement = settleExpired(record);
+  const arrivals = arrivalEvents(record, settlement);
+  const next = revised(record, { ...settlement, notices: [...record.notices, ...arrivals] }, ports.clock.now());
+  const events = eventsOf(['credential.expired', ...arrivals], next, ports);
+  const written = await records.compareAndSet({
+    record: next,
+    expectedRevision: record.revision,
+    claim,
+    release: claim,
+    events,
+  });
+  return written ? settledAt(next, events) : settledAt(await requireRecord(surroundings, record.id));
+}
+
+async function writeFailure(
+  surroundings: Surroundings,
+  underWay: UnderWay,
+  { settlement, failure, now }: { settlement: Settlement; failure: CredentialError; now: Date },
+): Promise<Settled> {
+  const changes = {
+    failedAttempts: underWay.record.failedAttempts + 1,
+    failure: recordedFailure(failure, settlement, now),
+  };
+  return writeSettlement(surroundings, underWay, { settlement, changes, types: ['refresh.failed'] });
+}
+
+async function writeSettlement(
+  surroundings: Surroundings,
+  { record, attempt, claim }: UnderWay,
+  {
+    settlement,
+    changes,
+    types,
+  }: { settlement: Settlement; changes: Partial<CredentialRecord>; types: readonly EventType[] },
+): Promise<Settled> {
+  const { records, ports } = surroundings;
+  const now = ports.clock.now();
+  const arrivals = arrivalEvents(record, settlement);
+  const next = revised(record, { ...settlement, ...changes, notices: [...record.notices, ...arrivals] }, now);
+  const events = eventsOf([...types, ...arrivals], next, ports);
+  // An attempt whose answer was lost stays open: it is what tells the next holder that a token may be spent.
+  const closed: Attempt =
+    settlement.state === 'refreshing.ambiguous' ? attempt : { ...attempt, phase: 'failed', closedAt: now };
+  const written = await records.compareAndSet({
+    record: next,
+    expectedRevision: record.revision,
+    claim,
+    release: claim,
+    attempt: closed,
+    events,
+  });
+  // A write that is refused belongs to a holder that was superseded: the store is right.
+  return written ? settledAt(next, events) : settledAt(await requireRecord(surroundings, record.id));
+}
+
+const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {
+  'valid.degraded': 'credential.degraded',
+  'expired.needsUser': 'credential.needsUser',
+  'expired.retrying': 'credential.expired',
+  'pending.misconfigured': 'credential.misconfigured',
+};
+
+/** The event of a state that people must hear about, once per episode. */
+function arrivalEvents(record: CredentialRecord, settlement: Settlement): EventType[] {
+  const type = ARRIVALS[settlement.state];
+  return type === undefined || record.notices.includes(type) ? [] : [type];
+}

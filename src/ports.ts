@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
+
+/** What the engine takes from its surroundings. Everything else in `src/` is a function of these and its arguments. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly fetch: Fetch;
+  readonly logger: Logger;
+}
+
+export interface Clock {
+  /** Wall-clock instant, for everything that another machine also reads. */
+  now(): Date;
+  /** The host's boot-time clock: the same for every process of this host, never set back. For leases and durations. */
+  hostTime(): HostTime;
+  /** Calls `callback` once after `delayMs`. The timer keeps the process alive only when asked to. Returns the cancel function. */
+  schedule(delayMs: number, callback: () => void, options?: { readonly keepAlive?: boolean }): () => void;
+}
+
+export interface HostTime {
+  /** Names one boot of one host; instants of different epochs cannot be compared. */
+  readonly epoch: string;
+  readonly ms: number;
+}
+
+export interface RandomSource {
+  bytes(length: number): Buffer;
+}
+
+export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  hostTime: () => ({ epoch: hostEpoch, ms: Number(process.hrtime.bigint() / 1_000_000n) }),
+  schedule(delayMs, callback, { keepAlive = false } = {}) {
+    const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_TIMER_MS));
+    if (!keepAlive) timer.unref();
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};
+
+export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
+
+export const systemFetch: Fetch = (url, init) => globalThis.fetch(url, init);
+
+export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
+
+function noop(): void {
+  // A logger that keeps nothing.
+}
+
+const hostEpoch = readHostEpoch();
+
+function readHostEpoch(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Elsewhere the boot instant names the boot; a minute's grain absorbs steps of the wall clock.
+    return `boot-${String(Math.round((Date.now() / 1000 - uptime()) / 60))}`;
+  }
+}

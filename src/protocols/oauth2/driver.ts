@@ -1,0 +1,218 @@
+import type { ServerMetadata } from 'openid-client';
+import { isCredentialError } from '../../errors.ts';
+import type { JsonObject } from '../../json.ts';
+import type { Fetch, Ports } from '../../ports.ts';
+import { Secret } from '../../secret.ts';
+import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
+import type {
+  Confirmation,
+  DriverInput,
+  Issued,
+  Material,
+  ProtocolDriver,
+  RefreshTraits,
+  TestResult,
+} from '../protocol.ts';
+import {
+  parseOAuth2Config,
+  parseOAuth2Grant,
+  parseOAuth2Secret,
+  type OAuth2Config,
+  type OAuth2Grant,
+  type OAuth2Secret,
+} from './config.ts';
+import {
+  bearerRequest,
+  clientCredentialsGrantRequest,
+  discoveryRequest,
+  introspectionRequest,
+  refreshTokenGrantRequest,
+  revocationRequest,
+  type Exchange,
+} from './request.ts';
+import { processTokenResponse } from './response.ts';
+
+const METADATA_LIFE_MS = 600_000;
+
+interface Opened {
+  readonly config: OAuth2Config;
+  readonly secret: OAuth2Secret;
+  readonly grant: OAuth2Grant | null;
+  readonly signal: AbortSignal;
+}
+
+/** How a credential's grant can be checked at the other side, best first. */
+type Check = { readonly kind: 'testUrl' | 'userinfo' | 'introspection'; readonly endpoint: string };
+
+/** OAuth 2.0 (RFC 6749): client credentials and refresh-token grants with rotation. */
+export class OAuth2Driver implements ProtocolDriver {
+  readonly protocol = 'oauth2';
+  readonly #ports: Ports;
+  readonly #fetch: Fetch;
+  readonly #metadata = new Map<string, { readonly server: ServerMetadata; readonly fetchedAt: Date }>();
+
+  constructor(ports: Ports) {
+    this.#ports = ports;
+    this.#fetch = boundedFetch(ports.fetch, () => ports.clock.now());
+  }
+
+  parseConfig(config: unknown): JsonObject {
+    return definedMembers(parseOAuth2Config(config));
+  }
+
+  parseSecret(secret: unknown, config: JsonObject): JsonObject {
+    return definedMembers(parseOAuth2Secret(secret, parseOAuth2Config(config)));
+  }
+
+  identity(config: JsonObject): JsonObject {
+    const { issuer, tokenEndpoint, clientId, grantType, scope } = parseOAuth2Config(config);
+    return { issuer: issuer ?? null, tokenEndpoint: tokenEndpoint ?? null, clientId, grantType, scope: scope ?? null };
+  }
+
+  endpoint(config: JsonObject): string {
+    const { issuer, tokenEndpoint } = parseOAuth2Config(config);
+    return tokenEndpoint ?? issuer ?? '';
+  }
+
+  refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits {
+    const { config, secret, grant } = open({ ...input, signal: NEVER });
+    const spends = config.grantType === 'refresh_token' ? (grant?.refreshToken ?? secret.refreshToken ?? null) : null;
+    return {
+      spends: spends === null ? null : Secret.of(spends),
+      reuseGraceMs: config.reuseGraceMs,
+      deadlineMs: DEFAULT_BOUNDS.deadlineMs,
+    };
+  }
+
+  async refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {
+    const opened = open(input);
+    const { config, secret, grant } = opened;
+    const server = await this.#serverOf(opened);
+    // The server's metadata may take a request of its own; only the token request spends the token.
+    const fetch: Fetch = async (url, init) => {
+      await beforeSend();
+      return this.#fetch(url, init);
+    };
+    const exchange: Exchange = { ...opened, server, fetch };
+    const requestedAt = this.#ports.clock.now();
+    const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
+    const response =
+      config.grantType === 'refresh_token' && previousRefreshToken !== null
+        ? await refreshTokenGrantRequest(exchange, previousRefreshToken)
+        : await clientCredentialsGrantRequest(exchange);
+    return processTokenResponse(response, { config, previousRefreshToken, requestedAt });
+  }
+
+  material(grant: Secret<JsonObject>): Pick<Material, 'headers'> {
+    return { headers: { authorization: `Bearer ${parseOAuth2Grant(grant.unwrap()).accessToken}` } };
+  }
+
+  async confirm(input: DriverInput): Promise<Confirmation> {
+    const opened = open(input);
+    const server = await this.#serverOf(opened);
+    const check = checkOf(opened.config, server);
+    if (check === null || opened.grant === null) return 'unconfirmable';
+    return this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+  }
+
+  async test(input: DriverInput): Promise<TestResult> {
+    const opened = open(input);
+    const startedAt = this.#ports.clock.hostTime().ms;
+    const server = await this.#serverOf(opened);
+    const check = checkOf(opened.config, server);
+    const outcome =
+      check === null || opened.grant === null
+        ? 'unconfirmable'
+        : await this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+    const endpoint = check?.endpoint ?? server.token_endpoint ?? server.issuer;
+    return {
+      success: outcome !== 'rejected',
+      message: testMessage(check, outcome, new URL(endpoint).host),
+      details: {
+        latencyMs: this.#ports.clock.hostTime().ms - startedAt,
+        endpoint,
+        permissionsVerified: opened.grant?.scope?.split(' ').filter((scope) => scope !== '') ?? [],
+        metadata: { grantType: opened.config.grantType, checkedBy: check?.kind ?? 'tokenEndpoint' },
+      },
+      testedAt: this.#ports.clock.now(),
+    };
+  }
+
+  async revoke(input: DriverInput): Promise<'revoked' | 'unsupported'> {
+    const opened = open(input);
+    const server = await this.#serverOf(opened);
+    if (server.revocation_endpoint === undefined || opened.grant === null) return 'unsupported';
+    await revocationRequest({ ...opened, server, fetch: this.#fetch }, opened.grant);
+    return 'revoked';
+  }
+
+  async #check(check: Check, exchange: Exchange, grant: OAuth2Grant): Promise<Confirmation> {
+    if (check.kind !== 'introspection') {
+      const status = await bearerRequest(check.endpoint, grant, exchange);
+      if (status === 401) return 'rejected';
+      return status < 300 ? 'accepted' : 'unconfirmable';
+    }
+    try {
+      return (await introspectionRequest(exchange, grant)) ? 'accepted' : 'rejected';
+    } catch (error) {
+      // A server may keep introspection for its resource servers: then it proves nothing about the token.
+      if (isCredentialError(error) && error.code.startsWith('ERR_OAUTH2_')) return 'unconfirmable';
+      throw error;
+    }
+  }
+
+  async #serverOf({ config, signal }: Opened): Promise<ServerMetadata> {
+    const discovered = config.tokenEndpoint === undefined ? await this.#discover(config, signal) : undefined;
+    return {
+      issuer: config.issuer ?? new URL(config.tokenEndpoint ?? '').origin,
+      ...discovered,
+      ...(config.tokenEndpoint !== undefined && { token_endpoint: config.tokenEndpoint }),
+      ...(config.introspectionEndpoint !== undefined && { introspection_endpoint: config.introspectionEndpoint }),
+      ...(config.revocationEndpoint !== undefined && { revocation_endpoint: config.revocationEndpoint }),
+    };
+  }
+
+  async #discover(config: OAuth2Config, signal: AbortSignal): Promise<ServerMetadata> {
+    const issuer = config.issuer ?? '';
+    const now = this.#ports.clock.now();
+    const known = this.#metadata.get(issuer);
+    if (known && now.getTime() - known.fetchedAt.getTime() < METADATA_LIFE_MS) return known.server;
+    const { allowInsecureTransport } = config;
+    const server = await discoveryRequest(issuer, { fetch: this.#fetch, signal, allowInsecureTransport });
+    this.#metadata.set(issuer, { server, fetchedAt: now });
+    return server;
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+function open(input: DriverInput): Opened {
+  const config = parseOAuth2Config(input.config);
+  return {
+    config,
+    secret: parseOAuth2Secret(input.registered.unwrap(), config),
+    grant: input.grant === null ? null : parseOAuth2Grant(input.grant.unwrap()),
+    signal: input.signal,
+  };
+}
+
+function checkOf(config: OAuth2Config, server: ServerMetadata): Check | null {
+  if (config.testUrl !== undefined) return { kind: 'testUrl', endpoint: config.testUrl };
+  if (config.userinfoEndpoint !== undefined) return { kind: 'userinfo', endpoint: config.userinfoEndpoint };
+  const endpoint = server.introspection_endpoint;
+  return endpoint === undefined ? null : { kind: 'introspection', endpoint };
+}
+
+function testMessage(check: Check | null, outcome: Confirmation, host: string): string {
+  if (outcome === 'rejected') return `${host} does not accept the access token.`;
+  if (outcome === 'accepted') return `${host} accepts the access token.`;
+  return check === null
+    ? `${host} issued an access token.`
+    : `${host} issued an access token; it could not be checked further.`;
+}
+
+function definedMembers(value: Record<string, JsonObject[string] | undefined>): JsonObject {
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, member]) => (member === undefined ? [] : [[key, member]])),
+  );
+}

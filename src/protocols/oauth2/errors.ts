@@ -1,0 +1,87 @@
+import {
+  AuthorizationResponseError,
+  ClientError,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+} from 'openid-client';
+import {
+  ConfigurationError,
+  isCredentialError,
+  ProtocolError,
+  ReauthorizationRequiredError,
+  TransientError,
+  type CredentialError,
+} from '../../errors.ts';
+
+const RESPONSE_NOT_CONFORMING = 'OAUTH_RESPONSE_IS_NOT_CONFORM';
+
+/**
+ * Turns what openid-client throws into an error of the catalogue. The library's errors carry tokens and bodies in
+ * `cause`, so nothing of them is kept but the OAuth error code (RFC 6749 §5.2) and the HTTP status.
+ */
+export function translateOAuth2Error(error: unknown, host: string): unknown {
+  const own = ownError(error);
+  if (own) return own;
+  if (error instanceof ResponseBodyError) return fromErrorResponse(error.error, error.status, host);
+  if (error instanceof WWWAuthenticateChallengeError) return fromStatus(error.status, host);
+  if (error instanceof ClientError && error.code === RESPONSE_NOT_CONFORMING && error.cause instanceof Response) {
+    return fromStatus(error.cause.status, host);
+  }
+  if (error instanceof ClientError || error instanceof AuthorizationResponseError)
+    return invalidResponse(error.code, host);
+  return error;
+}
+
+/** The same for a discovery request, where every refusal means that the issuer is not what it was taken for. */
+export function translateDiscoveryError(error: unknown, host: string): unknown {
+  const own = ownError(error);
+  if (own) return own;
+  if (!(
+    error instanceof ClientError ||
+    error instanceof ResponseBodyError ||
+    error instanceof WWWAuthenticateChallengeError
+  ))
+    return error;
+  return new ConfigurationError(
+    'ERR_OAUTH2_DISCOVERY_FAILED',
+    `${host} has no authorization server metadata under this issuer.`,
+  );
+}
+
+/** What was thrown below the library, in the fetch that it was given: it wraps that in an error without a code. */
+function ownError(error: unknown): unknown {
+  if (isCredentialError(error)) return error;
+  return error instanceof ClientError && error.code === undefined ? error.cause : undefined;
+}
+
+function fromErrorResponse(oauthError: string, status: number, host: string): CredentialError {
+  const name = /^[a-z_]{1,40}$/.test(oauthError) ? oauthError : 'an unknown error';
+  const message = `${host} refused the token request: ${name} (HTTP ${String(status)}).`;
+  switch (oauthError) {
+    case 'invalid_client':
+      return new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', message);
+    case 'invalid_grant':
+      return new ReauthorizationRequiredError('ERR_OAUTH2_INVALID_GRANT', message);
+    case 'server_error':
+    case 'temporarily_unavailable':
+      return new TransientError('ERR_ENDPOINT_UNAVAILABLE', message);
+    default:
+      return status === 401
+        ? new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', message)
+        : new ConfigurationError('ERR_OAUTH2_REQUEST_REFUSED', message);
+  }
+}
+
+function fromStatus(status: number, host: string): CredentialError {
+  const message = `${host} refused the token request (HTTP ${String(status)}).`;
+  if (status === 401) return new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', message);
+  if (status >= 400) return new ConfigurationError('ERR_OAUTH2_REQUEST_REFUSED', message);
+  return invalidResponse(`HTTP ${String(status)}`, host);
+}
+
+function invalidResponse(code: string | undefined, host: string): ProtocolError {
+  return new ProtocolError(
+    'ERR_OAUTH2_RESPONSE_INVALID',
+    `${host} gave an answer that is no token response (${code ?? 'unknown'}).`,
+  );
+}

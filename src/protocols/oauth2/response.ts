@@ -1,0 +1,40 @@
+import { Secret } from '../../secret.ts';
+import type { Issued } from '../protocol.ts';
+import type { OAuth2Config, OAuth2Grant } from './config.ts';
+import type { TokenResponse } from './request.ts';
+
+const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
+
+/**
+ * Turns a token response (RFC 6749 §5.1) into a grant. An omitted, empty or odd refresh token keeps the one before (§6).
+ * The life counts from `requestedAt`, so that the network's delay never makes a token look younger than it is.
+ */
+export function processTokenResponse(
+  response: TokenResponse,
+  context: { config: OAuth2Config; previousRefreshToken: string | null; requestedAt: Date },
+): Issued {
+  const { config, previousRefreshToken, requestedAt } = context;
+  const grant: OAuth2Grant = {
+    accessToken: response.access_token,
+    refreshToken: config.grantType === 'refresh_token' ? refreshTokenOf(response, previousRefreshToken) : null,
+    scope: typeof response.scope === 'string' ? response.scope : null,
+  };
+  return {
+    grant: Secret.of(grant),
+    issuedAt: requestedAt,
+    expiresAt: expiryOf(response.expires_in, requestedAt),
+    refreshable: config.grantType === 'client_credentials' || grant.refreshToken !== null,
+  };
+}
+
+function refreshTokenOf(response: TokenResponse, previous: string | null): string | null {
+  const { refresh_token: next } = response;
+  return typeof next === 'string' && next !== '' ? next : previous;
+}
+
+/** `expires_in` (RFC 6749 §5.1, seconds) as an instant; `null` when absent, not positive or beyond ten years. */
+function expiryOf(expiresIn: unknown, requestedAt: Date): Date | null {
+  const seconds = typeof expiresIn === 'number' ? expiresIn : Number.NaN;
+  if (!(seconds > 0 && seconds <= MAX_LIFETIME_SECONDS)) return null;
+  return new Date(requestedAt.getTime() + Math.floor(seconds * 1000));
+}

@@ -1,0 +1,96 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ConfigurationError } from './errors.ts';
+import { Secret } from './secret.ts';
+import type { MasterKey } from './vault/key-ring.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the environment says about an engine. */
+export interface Settings {
+  readonly database: string;
+  readonly masterKey: MasterKey;
+  readonly keeper: 'auto' | 'on' | 'off';
+  readonly logLevel: string;
+}
+
+export interface SettingsDefaults {
+  readonly database: string;
+  /** The host's own key, when it has one. */
+  readonly masterKey?: () => MasterKey | null;
+}
+
+const KEEPER = ['auto', 'on', 'off'] as const;
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+/**
+ * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
+ * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
+ *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
+ */
+export function readSettings(env: Environment, defaults: SettingsDefaults): Settings {
+  const database = env['CREDLIFE_DATABASE'] ?? defaults.database;
+  const keeper = env['CREDLIFE_KEEPER'] ?? 'auto';
+  const logLevel = env['CREDLIFE_LOG_LEVEL'] ?? 'warn';
+  const knownKeeper = KEEPER.find((name) => name === keeper);
+  if (!knownKeeper) throw malformed('CREDLIFE_KEEPER', KEEPER);
+  if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);
+  return { database, masterKey: findMasterKey(env, database, defaults), keeper: knownKeeper, logLevel };
+}
+
+function findMasterKey(env: Environment, database: string, defaults: SettingsDefaults): MasterKey {
+  const text = env['CREDLIFE_MASTER_KEY'];
+  if (text !== undefined) return parseMasterKey(text, 'CREDLIFE_MASTER_KEY');
+  const file = env['CREDLIFE_MASTER_KEY_FILE'];
+  if (file !== undefined) return parseMasterKey(readSecretFile(file), file);
+  const passphraseFile = env['CREDLIFE_PASSPHRASE_FILE'];
+  if (passphraseFile !== undefined)
+    return { passphrase: parsePassphrase(readSecretFile(passphraseFile), passphraseFile) };
+  const own = defaults.masterKey?.();
+  if (own) return own;
+  const beside = join(dirname(database), 'master.key');
+  if (database !== 'memory' && existsSync(beside)) return parseMasterKey(readSecretFile(beside), beside);
+  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MISSING', `There is no master key for the database ${database}.`);
+}
+
+/** 32 bytes as 64 hexadecimal digits or as base64. `source` names where the text came from. */
+export function parseMasterKey(text: string, source: string): Secret<Buffer> {
+  const trimmed = text.trim();
+  const hex = /^[0-9a-fA-F]{64}$/.test(trimmed);
+  const base64 = /^[A-Za-z0-9+/_-]{43}=?$/.test(trimmed);
+  if (hex || base64) return Secret.of(Buffer.from(trimmed, hex ? 'hex' : 'base64'));
+  throw new ConfigurationError(
+    'ERR_CONFIG_MASTER_KEY_MALFORMED',
+    `The master key in ${source} is not 32 bytes of hexadecimal or base64 text.`,
+  );
+}
+
+function parsePassphrase(text: string, source: string): Secret<string> {
+  const passphrase = text.replace(/\r?\n$/, '');
+  if (passphrase.trim() !== '') return Secret.of(passphrase);
+  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MALFORMED', `The passphrase in ${source} is empty.`);
+}
+
+function readSecretFile(path: string): string {
+  let mode: number;
+  let text: string;
+  try {
+    mode = statSync(path).mode;
+    text = readFileSync(path, 'utf8');
+  } catch {
+    throw new ConfigurationError('ERR_CONFIG_FILE_UNREADABLE', `The file ${path} cannot be read.`);
+  }
+  if (process.platform !== 'win32' && (mode & 0o007) !== 0) {
+    throw new ConfigurationError(
+      'ERR_CONFIG_FILE_UNREADABLE',
+      `The file ${path} holds a secret but everybody may read it; set its mode to 0600.`,
+    );
+  }
+  return text;
+}
+
+function malformed(name: string, allowed: readonly string[]): ConfigurationError {
+  return new ConfigurationError('ERR_CONFIG_MALFORMED', `The setting ${name} must be one of: ${allowed.join(', ')}.`);
+}

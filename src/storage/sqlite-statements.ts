@@ -1,0 +1,93 @@
+import type Database from 'better-sqlite3';
+
+export interface ClaimRow {
+  readonly claim_fence: number;
+}
+interface AccessKeyRow {
+  readonly key_id: string;
+  readonly hash: Buffer;
+  readonly credential_id: string | null;
+  readonly scopes: string;
+  readonly created_at: string;
+}
+type Named = Record<string, string | number | null>;
+
+export interface Statements {
+  readonly insert: Database.Statement<[Named]>;
+  readonly get: Database.Statement<[string], string>;
+  readonly compareAndSet: Database.Statement<[Named]>;
+  readonly countByState: Database.Statement<[], { state: string; count: number }>;
+  readonly claim: Database.Statement<[Named], ClaimRow>;
+  readonly due: Database.Statement<[Named], string>;
+  readonly renew: Database.Statement<[Named]>;
+  readonly release: Database.Statement<[string, number]>;
+  readonly nextDue: Database.Statement<[], string | null>;
+  readonly putAttempt: Database.Statement<[string, number, string]>;
+  readonly lastAttempt: Database.Statement<[string], string>;
+  readonly appendEvent: Database.Statement<[string, string]>;
+  readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
+  readonly lastEvent: Database.Statement<[string], string>;
+  readonly deleteTags: Database.Statement<[string]>;
+  readonly insertTag: Database.Statement<[string, string]>;
+  readonly putAccessKey: Database.Statement<[string, Buffer, string | null, string, string]>;
+  readonly getAccessKey: Database.Statement<[string], AccessKeyRow>;
+  readonly getMeta: Database.Statement<[string], string>;
+  readonly insertMeta: Database.Statement<[string, string]>;
+  readonly replaceMeta: Database.Statement<[string, string, string]>;
+  readonly dataVersion: Database.Statement<[], number>;
+}
+
+const IS_FREE = '(claim_owner IS NULL OR claim_epoch <> @epoch OR claim_until <= @hostMs)';
+
+/** Every statement of the record store, prepared once per connection. */
+export function prepareStatements(db: Database.Database): Statements {
+  const text = (sql: string): Database.Statement<[string], string> => db.prepare<[string], string>(sql).pluck();
+  return {
+    insert: db.prepare<[Named]>(
+      `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record)
+       VALUES (@id, @revision, @state, @protocol, @ownerId, @scopeId, @dueAt, @expiresAt, @record) ON CONFLICT DO NOTHING`,
+    ),
+    get: text('SELECT record FROM records WHERE id = ?'),
+    compareAndSet: db.prepare<[Named]>(
+      `UPDATE records SET revision = @revision, state = @state, protocol = @protocol, owner_id = @ownerId, scope_id = @scopeId,
+         due_at = @dueAt, expires_at = @expiresAt, record = @record,
+         claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END
+       WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)`,
+    ),
+    countByState: db.prepare<[], { state: string; count: number }>(
+      'SELECT state, count(*) AS count FROM records GROUP BY state',
+    ),
+    claim: db.prepare<[Named], ClaimRow>(
+      `UPDATE records SET claim_owner = @owner, claim_fence = claim_fence + 1, claim_epoch = @epoch, claim_until = @until
+       WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
+    ),
+    due: db
+      .prepare<[Named], string>(
+        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} ORDER BY due_at LIMIT @limit`,
+      )
+      .pluck(),
+    renew: db.prepare<[Named]>(
+      `UPDATE records SET claim_epoch = @epoch, claim_until = @until
+       WHERE id = @id AND claim_fence = @fence AND claim_owner IS NOT NULL`,
+    ),
+    release: db.prepare<[string, number]>('UPDATE records SET claim_owner = NULL WHERE id = ? AND claim_fence = ?'),
+    nextDue: db.prepare<[], string | null>('SELECT min(due_at) FROM records WHERE due_at IS NOT NULL').pluck(),
+    putAttempt: db.prepare<[string, number, string]>('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)'),
+    lastAttempt: text('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1'),
+    appendEvent: db.prepare<[string, string]>('INSERT INTO events (credential_id, event) VALUES (?, ?)'),
+    readEvents: db.prepare<[number, number], { seq: number; event: string }>(
+      'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
+    ),
+    lastEvent: text('SELECT event FROM events WHERE credential_id = ? ORDER BY seq DESC LIMIT 1'),
+    deleteTags: db.prepare<[string]>('DELETE FROM tags WHERE id = ?'),
+    insertTag: db.prepare<[string, string]>('INSERT INTO tags VALUES (?, ?)'),
+    putAccessKey: db.prepare<[string, Buffer, string | null, string, string]>(
+      'INSERT INTO access_keys VALUES (?, ?, ?, ?, ?)',
+    ),
+    getAccessKey: db.prepare<[string], AccessKeyRow>('SELECT * FROM access_keys WHERE key_id = ?'),
+    getMeta: text('SELECT value FROM meta WHERE name = ?'),
+    insertMeta: db.prepare<[string, string]>('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    replaceMeta: db.prepare<[string, string, string]>('UPDATE meta SET value = ? WHERE name = ? AND value = ?'),
+    dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
+  };
+}

@@ -1,0 +1,112 @@
+import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { KeyRingError } from '../errors.ts';
+import type { RandomSource } from '../ports.ts';
+
+/**
+ * Envelope v1. Every byte of the header, and the context that names what is sealed, is authenticated.
+ *
+ * | offset | bytes | what |
+ * | --- | --- | --- |
+ * | 0 | 1 | version, 1 |
+ * | 1 | 1 | algorithm, 1 = AES-256-GCM |
+ * | 2 | 16 | data key id |
+ * | 18 | 32 | key commitment |
+ * | 50 | 12 | nonce, random |
+ * | 62 | n | ciphertext |
+ * | 62 + n | 16 | tag |
+ */
+const VERSION = 1;
+const AES_256_GCM = 1;
+export const KEY_ID_BYTES = 16;
+const COMMITMENT_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_ID_AT = 2;
+const COMMITMENT_AT = KEY_ID_AT + KEY_ID_BYTES;
+const NONCE_AT = COMMITMENT_AT + COMMITMENT_BYTES;
+const HEADER_BYTES = NONCE_AT + NONCE_BYTES;
+
+/** A data key, split for its two uses: GCM alone does not commit to a key, the derived value does. */
+export interface DataKey {
+  readonly keyId: Buffer;
+  readonly encryptionKey: Buffer;
+  readonly commitment: Buffer;
+}
+
+/** What is sealed, bound as additional data: a value moved to another name does not open. */
+export interface SealedName {
+  readonly ownerId: string | null;
+  readonly credentialId: string;
+  readonly field: string;
+  readonly generation: number;
+  readonly attemptId: string;
+}
+
+export function expandDataKey(keyId: Buffer, material: Buffer): DataKey {
+  const derive = (use: string): Buffer =>
+    Buffer.from(hkdfSync('sha256', material, keyId, `credential-lifecycle/envelope/v1/${use}`, 32));
+  return { keyId, encryptionKey: derive('encrypt'), commitment: derive('commit') };
+}
+
+export function sealEnvelope(key: DataKey, name: SealedName, plaintext: Buffer, random: RandomSource): Buffer {
+  const nonce = random.bytes(NONCE_BYTES);
+  const header = Buffer.concat([Buffer.from([VERSION, AES_256_GCM]), key.keyId, key.commitment, nonce]);
+  const cipher = createCipheriv('aes-256-gcm', key.encryptionKey, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(additionalData(header, name));
+  return Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+}
+
+/**
+ * Id of the data key that an envelope names.
+ *
+ * @throws KeyRingError `ERR_KEYRING_ENVELOPE_MALFORMED`
+ */
+export function envelopeKeyId(envelope: Buffer): Buffer {
+  if (envelope.length < HEADER_BYTES + TAG_BYTES) throw malformed('is shorter than its header');
+  if (envelope[0] !== VERSION) throw malformed('has an unknown version');
+  if (envelope[1] !== AES_256_GCM) throw malformed('has an unknown algorithm');
+  return envelope.subarray(KEY_ID_AT, COMMITMENT_AT);
+}
+
+/**
+ * Opens an envelope with the one key that it names; no other key is ever tried.
+ *
+ * @throws KeyRingError `ERR_KEYRING_ENVELOPE_MALFORMED`, `ERR_KEYRING_AUTHENTICATION_FAILED`
+ */
+export function openEnvelope(key: DataKey, name: SealedName, envelope: Buffer): Buffer {
+  const keyId = envelopeKeyId(envelope);
+  const commitment = envelope.subarray(COMMITMENT_AT, NONCE_AT);
+  if (!timingSafeEqual(keyId, key.keyId) || !timingSafeEqual(commitment, key.commitment)) throw notAuthentic();
+  const decipher = createDecipheriv('aes-256-gcm', key.encryptionKey, envelope.subarray(NONCE_AT, HEADER_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(additionalData(envelope.subarray(0, HEADER_BYTES), name));
+  decipher.setAuthTag(envelope.subarray(-TAG_BYTES));
+  try {
+    return Buffer.concat([decipher.update(envelope.subarray(HEADER_BYTES, -TAG_BYTES)), decipher.final()]);
+  } catch {
+    throw notAuthentic();
+  }
+}
+
+/** The header and each part of the name, every part preceded by its length so that no two names give the same bytes. */
+function additionalData(header: Buffer, name: SealedName): Buffer {
+  const owner = name.ownerId === null ? ['-'] : ['+', name.ownerId];
+  const parts = [...owner, name.credentialId, name.field, String(name.generation), name.attemptId];
+  return Buffer.concat([header, ...parts.map(lengthPrefixed)]);
+}
+
+function lengthPrefixed(text: string): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
+function malformed(what: string): KeyRingError {
+  return new KeyRingError('ERR_KEYRING_ENVELOPE_MALFORMED', `A sealed value ${what}.`);
+}
+
+function notAuthentic(): KeyRingError {
+  return new KeyRingError('ERR_KEYRING_AUTHENTICATION_FAILED', 'A sealed value does not belong where it was found.');
+}

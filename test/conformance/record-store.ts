@@ -1,0 +1,240 @@
+import type { RecordStore } from '../../src/storage/record-store.ts';
+import { eventOf } from '../../src/lifecycle/events.ts';
+import type { Attempt } from '../../src/lifecycle/journal.ts';
+import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
+import type { StillClock } from '../support/still-clock.ts';
+
+export interface RecordStoreSubject {
+  readonly store: RecordStore;
+  /** The clock that the store's leases run on. */
+  readonly clock: StillClock;
+  readonly dispose: () => Promise<void>;
+}
+
+const LEASE_MS = 4_000;
+
+/** What every record store must do. A driver is judged by calling this with its name and a factory. */
+export function recordStoreConformance(driver: string, open: () => Promise<RecordStoreSubject>): void {
+  describe(`record store: ${driver}`, () => {
+    let store: RecordStore;
+    let subject: RecordStoreSubject;
+    beforeEach(async () => {
+      subject = await open();
+      store = subject.store;
+    });
+    afterEach(() => subject.dispose());
+
+    it('gives back exactly what was inserted', async () => {
+      const record = aValidRecord(3600, {
+        name: `O'Neil "x" \u{1F511} 日本; DROP TABLE records;--`,
+        tags: ['__proto__', 'b'],
+        ownerId: 'o/1',
+        failure: { class: 'clock', code: 'ERR_ENDPOINT_TIMEOUT', message: 'm', at: NOW },
+      });
+      await store.insert(record, []);
+      expect(await store.get(record.id)).toEqual(record);
+    });
+
+    it('answers null for an id that it does not hold', async () => {
+      expect(await store.get("x' OR 1=1")).toBeNull();
+    });
+
+    it('refuses a second record with the same id and keeps the first', async () => {
+      await store.insert(aRecord({ name: 'first' }), []);
+      await expect(store.insert(aRecord({ name: 'second' }), [])).rejects.toMatchObject({
+        code: 'ERR_STORE_DUPLICATE',
+      });
+      expect((await store.get(aRecord().id))?.name).toBe('first');
+    });
+
+    it('writes the next revision once; the second writer is refused and nothing of his is kept', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      const change = (name: string) => ({
+        record: { ...record, name, revision: 2 },
+        expectedRevision: 1,
+        events: [eventOf('credential.refreshed', record, name)],
+      });
+      expect(await store.compareAndSet(change('a'))).toBe(true);
+      expect(await store.compareAndSet(change('b'))).toBe(false);
+      expect((await store.get(record.id))?.name).toBe('a');
+      expect((await store.readEvents(0, 10)).events.map((event) => event.eventId)).toEqual(['a']);
+    });
+
+    it('refuses a record that does not carry the next revision as misuse', async () => {
+      await store.insert(aRecord(), []);
+      await expect(store.compareAndSet({ record: aRecord({ revision: 3 }), expectedRevision: 1 })).rejects.toThrow(
+        TypeError,
+      );
+    });
+
+    describe('claims', () => {
+      beforeEach(() => store.insert(aRecord({ dueAt: NOW }), []));
+      const { id } = aRecord();
+
+      it('are held by one at a time, with a fence that grows', async () => {
+        const first = await store.claim(id, 'a', LEASE_MS);
+        expect(await store.claim(id, 'b', LEASE_MS)).toBeNull();
+        expect(await store.claim(id, 'a', LEASE_MS)).toBeNull();
+        subject.clock.advance(LEASE_MS);
+        const second = await store.claim(id, 'b', LEASE_MS);
+        expect(second?.fence).toBeGreaterThan(first?.fence ?? Infinity);
+      });
+
+      it('are prolonged by their holder and by nobody else', async () => {
+        const first = await store.claim(id, 'a', LEASE_MS);
+        if (!first) throw new Error('no claim');
+        subject.clock.advance(LEASE_MS - 1);
+        expect(await store.renewClaim(first, LEASE_MS)).toBe(true);
+        subject.clock.advance(LEASE_MS - 1);
+        expect(await store.claim(id, 'b', LEASE_MS)).toBeNull();
+        subject.clock.advance(1);
+        expect(await store.claim(id, 'b', LEASE_MS)).not.toBeNull();
+        expect(await store.renewClaim(first, LEASE_MS)).toBe(false);
+      });
+
+      it('refuse a late write of a holder that was superseded', async () => {
+        const first = await store.claim(id, 'a', LEASE_MS);
+        subject.clock.advance(LEASE_MS);
+        await store.claim(id, 'b', LEASE_MS);
+        const late = {
+          record: aRecord({ revision: 2, name: 'late' }),
+          expectedRevision: 1,
+          ...(first && { claim: first }),
+        };
+        expect(await store.compareAndSet(late)).toBe(false);
+        expect((await store.get(id))?.name).not.toBe('late');
+      });
+
+      it('end with the write that releases them, but never for their successor', async () => {
+        const first = await store.claim(id, 'a', LEASE_MS);
+        if (!first) throw new Error('no claim');
+        subject.clock.advance(LEASE_MS);
+        const second = await store.claim(id, 'b', LEASE_MS);
+        await store.releaseClaim(first);
+        expect(await store.claim(id, 'c', LEASE_MS)).toBeNull();
+        const write = {
+          record: aRecord({ revision: 2 }),
+          expectedRevision: 1,
+          ...(second && { claim: second, release: second }),
+        };
+        expect(await store.compareAndSet(write)).toBe(true);
+        expect(await store.claim(id, 'c', LEASE_MS)).not.toBeNull();
+      });
+
+      it('are given for due records only, most urgent first, each to one', async () => {
+        await store.insert(aRecord({ id: 'late', dueAt: secondsAfter(NOW, -60) }), []);
+        await store.insert(aRecord({ id: 'future', dueAt: secondsAfter(NOW, 60) }), []);
+        await store.insert(aRecord({ id: 'never', dueAt: null }), []);
+        const options = { limit: 10, owner: 'a', leaseMs: LEASE_MS, now: NOW };
+        expect((await store.claimDue({ ...options, limit: 1 })).map((claim) => claim.credentialId)).toEqual(['late']);
+        expect((await store.claimDue(options)).map((claim) => claim.credentialId)).toEqual([id]);
+        expect(await store.claimDue({ ...options, owner: 'b' })).toEqual([]);
+        expect(await store.nextDueAt()).toEqual(secondsAfter(NOW, -60));
+      });
+    });
+
+    it('keeps the newest attempt with its phase', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      const claim = await store.claim(record.id, 'a', LEASE_MS);
+      const attempt: Attempt = {
+        ...{ attemptId: 'at1', credentialId: record.id, generation: 1, fence: claim?.fence ?? 0, phase: 'sent' },
+        ...{
+          reason: 'firstUse',
+          tokenFingerprint: 'ff',
+          healing: false,
+          spentAt: null,
+          claimedAt: NOW,
+          sentAt: NOW,
+          closedAt: null,
+        },
+      };
+      expect(await store.lastAttempt(record.id)).toBeNull();
+      await store.compareAndSet({ record: { ...record, revision: 2 }, expectedRevision: 1, attempt });
+      expect(await store.lastAttempt(record.id)).toEqual(attempt);
+    });
+
+    it('hands out events in order, from a cursor, without end or gap', async () => {
+      const record = aRecord();
+      const events = ['e1', 'e2', 'e3'].map((eventId) => eventOf('credential.registered', record, eventId));
+      await store.insert(record, events);
+      const first = await store.readEvents(0, 2);
+      const second = await store.readEvents(first.cursor, 2);
+      expect([...first.events, ...second.events]).toEqual(events);
+      expect(await store.readEvents(second.cursor, 2)).toEqual({ events: [], cursor: second.cursor });
+      expect((await store.lastEvent(record.id))?.eventId).toBe('e3');
+    });
+
+    describe('lists', () => {
+      beforeEach(async () => {
+        await store.insert(aRecord({ id: 'a', ownerId: 'alice', tags: ['x', 'y'], scopeId: 's1', dueAt: NOW }), []);
+        await store.insert(aRecord({ id: 'b', ownerId: 'alice', tags: ['x'], protocol: 'basic' }), []);
+        await store.insert(
+          aValidRecord(60, { id: 'c', ownerId: 'bob', tags: ['y'], dueAt: secondsAfter(NOW, 60) }),
+          [],
+        );
+      });
+
+      it.each([
+        ['everything', {}, ['a', 'b', 'c']],
+        ['by owner', { ownerId: 'alice' }, ['a', 'b']],
+        ['by protocol', { protocol: 'basic' }, ['b']],
+        ['by state', { state: 'valid' as const }, ['c']],
+        ['by scope', { scopeId: 's1' }, ['a']],
+        ['by one tag', { tags: ['x'] }, ['a', 'b']],
+        ['by all of several tags', { tags: ['x', 'y'] }, ['a']],
+        ['by due time', { dueBefore: secondsAfter(NOW, 30) }, ['a']],
+        ['by all filters together', { ownerId: 'alice', tags: ['x'], protocol: 'oauth2' }, ['a']],
+        ['nothing for a stranger', { ownerId: "x' OR ''='" }, []],
+      ])('%s', async (_sentence, filter, ids) => {
+        expect((await store.list(filter)).records.map((record) => record.id)).toEqual(ids);
+      });
+
+      it('page by page, each record once', async () => {
+        const first = await store.list({ limit: 2 });
+        const second = await store.list({ limit: 2, cursor: first.nextCursor ?? '' });
+        expect([...first.records, ...second.records].map((record) => record.id)).toEqual(['a', 'b', 'c']);
+        expect(second.nextCursor).toBeNull();
+      });
+
+      it.each([
+        ['an unknown cursor', { cursor: '!!' }],
+        ['an empty cursor', { cursor: '' }],
+        ['a limit of zero', { limit: 0 }],
+        ['a limit that is no number', { limit: Number.NaN }],
+        ['too large a limit', { limit: 1001 }],
+      ])('refuse %s', async (_sentence, filter) => {
+        await expect(store.list(filter)).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
+      });
+
+      it('count by state', async () => {
+        expect(await store.countByState()).toEqual({ pending: 2, valid: 1, refreshing: 0, expired: 0, revoked: 0 });
+      });
+    });
+
+    it('replaces the key ring only when it is still the expected one', async () => {
+      expect(await store.getKeyRing()).toBeNull();
+      expect(await store.compareAndSetKeyRing('one', null)).toBe(true);
+      expect(await store.compareAndSetKeyRing('two', null)).toBe(false);
+      expect(await store.compareAndSetKeyRing('two', 'zero')).toBe(false);
+      expect(await store.compareAndSetKeyRing('two', 'one')).toBe(true);
+      expect(await store.getKeyRing()).toBe('two');
+    });
+
+    it('keeps access keys by their id', async () => {
+      const key = { keyId: 'k', hash: Buffer.from([1, 2]), credentialId: null, scopes: ['use'], createdAt: NOW };
+      await store.putAccessKey(key);
+      expect(await store.getAccessKey('k')).toEqual(key);
+      expect(await store.getAccessKey('l')).toBeNull();
+    });
+
+    it('changes its mark with each write and not with reads', async () => {
+      const before = store.changeMark();
+      await store.get('a');
+      expect(store.changeMark()).toBe(before);
+      await store.insert(aRecord(), []);
+      expect(store.changeMark()).not.toBe(before);
+    });
+  });
+}

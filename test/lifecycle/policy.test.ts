@@ -1,0 +1,278 @@
+import fc from 'fast-check';
+import {
+  ConfigurationError,
+  ProtocolError,
+  ReauthorizationRequiredError,
+  TransientError,
+  type CredentialError,
+} from '../../src/errors.ts';
+import type { CredentialRecord } from '../../src/lifecycle/credential.ts';
+import {
+  decideDue,
+  decideUnconfirmedRejection,
+  decideUse,
+  healAt,
+  marginMs,
+  recordedFailure,
+  refreshDueAt,
+  settleExpired,
+  settleFailed,
+  settleRefreshed,
+  stableFraction,
+  type FailedAttempt,
+} from '../../src/lifecycle/policy.ts';
+import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
+
+const HOUR = 3600;
+const failure = { class: 'transient', code: 'ERR_ENDPOINT_UNAVAILABLE', message: 'down', at: NOW } as const;
+const attempt: FailedAttempt = { sent: true, singleUse: false, healing: false, reuseGraceMs: 0, deadlineMs: 20_000 };
+const invalidGrant = new ReauthorizationRequiredError('ERR_OAUTH2_INVALID_GRANT', 'refused');
+const invalidClient = new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', 'refused');
+const unavailable = new TransientError('ERR_ENDPOINT_UNAVAILABLE', 'down');
+const timeout = new TransientError('ERR_ENDPOINT_TIMEOUT', 'late');
+
+describe('the refresh margin', () => {
+  it.each([
+    ['a third of an hour is capped at 15 minutes', HOUR, 15 * 60],
+    ['a third of 10 minutes', 600, 200],
+    ['30 s for a 75 s token', 75, 30],
+    ['half of a 40 s token', 40, 20],
+  ])('is %s', (_sentence, lifeSeconds, expectedSeconds) => {
+    expect(marginMs(lifeSeconds * 1000)).toBe(expectedSeconds * 1000);
+  });
+
+  it('never exceeds half a life, and a due time never lies after the expiry or before the issue', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.integer({ min: 1000, max: 10 ** 11 }), (id, lifeMs) => {
+        const expiresAt = new Date(NOW.getTime() + lifeMs);
+        const due = refreshDueAt(id, { issuedAt: NOW, expiresAt });
+        expect(marginMs(lifeMs)).toBeLessThanOrEqual(lifeMs / 2);
+        expect(due.getTime()).toBeLessThan(expiresAt.getTime());
+        expect(due.getTime()).toBeGreaterThanOrEqual(NOW.getTime());
+      }),
+    );
+  });
+
+  it('has a jitter that is stable per credential, spreads, and only makes it earlier', () => {
+    const life = { issuedAt: NOW, expiresAt: secondsAfter(NOW, HOUR) };
+    const dues = Array.from({ length: 200 }, (_, index) => refreshDueAt(`cr_${String(index)}`, life).getTime());
+    const latest = life.expiresAt.getTime() - 15 * 60_000;
+    expect(refreshDueAt('cr_1', life)).toEqual(refreshDueAt('cr_1', life));
+    expect(Math.max(...dues)).toBeLessThanOrEqual(latest);
+    expect(Math.min(...dues)).toBeGreaterThanOrEqual(latest - 90_000);
+    expect(new Set(dues).size).toBeGreaterThan(190);
+    expect(stableFraction('x')).toBeLessThan(1);
+  });
+});
+
+describe('use', () => {
+  const valid = aValidRecord(HOUR);
+  it.each<[string, CredentialRecord, number, string]>([
+    ['serves a fresh token', valid, 60, 'serve'],
+    ['serves and refreshes behind inside the margin', valid, HOUR - 600, 'serveAndRefresh'],
+    ['waits for the refresh in the last ten seconds', valid, HOUR - 5, 'refreshFirst'],
+    ['waits when it has expired', valid, HOUR + 1, 'refreshFirst'],
+    ['waits for the first grant', aRecord(), 0, 'refreshFirst'],
+    ['serves a token of unknown life', aValidRecord(HOUR, { expiresAt: null }), 10 * HOUR, 'serve'],
+    [
+      'serves a degraded token while it lives',
+      aValidRecord(HOUR, { state: 'valid.degraded', failure }),
+      HOUR - 5,
+      'serve',
+    ],
+    [
+      'refuses a degraded token after its end',
+      aValidRecord(HOUR, { state: 'valid.degraded', failure }),
+      HOUR,
+      'refuse',
+    ],
+    ['refuses after a revocation', aValidRecord(HOUR, { state: 'revoked.byUser' }), 60, 'refuse'],
+    ['refuses when a person is needed', aValidRecord(1, { state: 'expired.needsUser' }), 60, 'refuse'],
+    ['refuses a misconfigured one without asking again', aRecord({ state: 'pending.misconfigured' }), 60, 'refuse'],
+    [
+      'refuses an expired one while it backs off',
+      aValidRecord(1, { state: 'expired.retrying', failure, dueAt: secondsAfter(NOW, 90) }),
+      60,
+      'refuse',
+    ],
+    [
+      'serves a living one while it backs off',
+      aValidRecord(HOUR, { failure, dueAt: secondsAfter(NOW, HOUR - 1) }),
+      HOUR - 4,
+      'serve',
+    ],
+    ['serves while another holder refreshes', aValidRecord(HOUR, { state: 'refreshing.sent' }), 60, 'serve'],
+    ['refuses an expired one that cannot be refreshed', aValidRecord(1, { refreshable: false }), 60, 'refuse'],
+  ])('%s', (_sentence, record, secondsLater, decision) => {
+    expect(decideUse(record, secondsAfter(NOW, secondsLater)).decision).toBe(decision);
+  });
+
+  it('never becomes possible again by waiting, once a token has ended', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 10_000 }), fc.nat(100_000), fc.nat(100_000), (life, first, more) => {
+        const record = aValidRecord(life);
+        const servesAt = (seconds: number): boolean =>
+          decideUse(record, secondsAfter(NOW, seconds)).decision.startsWith('serve');
+        if (!servesAt(first)) expect(servesAt(first + more)).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('a failed refresh', () => {
+  const alive = aValidRecord(HOUR);
+  const dead = aValidRecord(1);
+  const later = secondsAfter(NOW, 60);
+  const singleUse = { ...attempt, singleUse: true };
+  it.each<[string, CredentialRecord, CredentialError, FailedAttempt, string, string]>([
+    [
+      'leaves a living token degraded when the grant is refused',
+      alive,
+      invalidGrant,
+      attempt,
+      'valid.degraded',
+      'grantRefused',
+    ],
+    [
+      'needs the user when the grant is refused and the token has ended',
+      dead,
+      invalidGrant,
+      attempt,
+      'expired.needsUser',
+      'grantRefused',
+    ],
+    [
+      'says that a healing attempt was refused',
+      dead,
+      invalidGrant,
+      { ...singleUse, healing: true },
+      'expired.needsUser',
+      'ambiguousRefresh',
+    ],
+    [
+      'is misconfigured when the client is refused',
+      aRecord(),
+      invalidClient,
+      attempt,
+      'pending.misconfigured',
+      'configurationFailure',
+    ],
+    [
+      'keeps a living token usable when the client is refused',
+      alive,
+      invalidClient,
+      attempt,
+      'valid.degraded',
+      'configurationFailure',
+    ],
+    ['retries a blip while the token lives', alive, unavailable, attempt, 'valid.expiringSoon', 'transientFailure'],
+    ['retries a blip after the token ended', dead, unavailable, attempt, 'expired.retrying', 'transientFailure'],
+    [
+      'retries a blip before the first grant',
+      aRecord(),
+      unavailable,
+      attempt,
+      'pending.unverified',
+      'transientFailure',
+    ],
+    ['is ambiguous when a spent token got no answer', alive, timeout, singleUse, 'refreshing.ambiguous', 'answerLost'],
+    [
+      'is a blip when the token never left',
+      alive,
+      timeout,
+      { ...singleUse, sent: false },
+      'valid.expiringSoon',
+      'transientFailure',
+    ],
+    ['is a blip when nothing single-use was sent', alive, timeout, attempt, 'valid.expiringSoon', 'transientFailure'],
+    [
+      'is ambiguous when a spent token got an unreadable answer',
+      alive,
+      new ProtocolError('ERR_OAUTH2_RESPONSE_INVALID', 'html'),
+      singleUse,
+      'refreshing.ambiguous',
+      'answerLost',
+    ],
+  ])('%s', (_sentence, record, error, how, state, reason) => {
+    expect(settleFailed(record, error, how, later)).toMatchObject({ state, reason });
+  });
+
+  it('is looked at again when a degraded token ends, and then expires', () => {
+    const settlement = settleFailed(alive, invalidGrant, attempt, later);
+    expect(settlement.dueAt).toEqual(alive.expiresAt);
+    const degraded = { ...alive, ...settlement };
+    expect(decideDue(degraded, secondsAfter(NOW, HOUR)).decision).toBe('expire');
+    expect(settleExpired(degraded)).toMatchObject({ state: 'expired.needsUser', reason: 'grantRefused' });
+  });
+
+  it('ends as misconfigured, not as expired, when the client was refused', () => {
+    const misconfigured = { ...failure, class: 'configuration' as const };
+    expect(settleExpired(aValidRecord(1, { state: 'valid.degraded', failure: misconfigured })).state).toBe(
+      'pending.misconfigured',
+    );
+  });
+
+  it('backs off longer each time, up to five minutes, and never earlier than the endpoint asks', () => {
+    const delay = (failedAttempts: number, retryAfterMs = 0): number => {
+      const error = new TransientError('ERR_ENDPOINT_RATE_LIMITED', 'slow', { retryAfterMs });
+      const due = settleFailed({ ...dead, failedAttempts }, error, attempt, later).dueAt;
+      return (due?.getTime() ?? 0) - later.getTime();
+    };
+    expect(delay(1)).toBeGreaterThan(delay(0));
+    expect(delay(50)).toBeLessThanOrEqual(300_000);
+    expect(delay(0)).toBeGreaterThanOrEqual(1_500);
+    expect(delay(0, 120_000)).toBe(120_000);
+  });
+
+  it('repeats a spent token at once inside a grace window, and after the deadline without one', () => {
+    expect(healAt({ reuseGraceMs: 30_000, deadlineMs: 20_000 }, NOW)).toEqual(NOW);
+    expect(healAt({ reuseGraceMs: 0, deadlineMs: 20_000 }, NOW)).toEqual(secondsAfter(NOW, 25));
+  });
+
+  it('is recorded with its class, and with its own code when the answer was lost', () => {
+    const settlement = settleFailed(dead, invalidGrant, { ...singleUse, healing: true }, later);
+    expect(recordedFailure(invalidGrant, settlement, later)).toMatchObject({
+      class: 'permanent',
+      code: 'ERR_OAUTH2_AMBIGUOUS_REFRESH',
+    });
+    expect(recordedFailure(unavailable, settleFailed(dead, unavailable, attempt, later), later).class).toBe(
+      'transient',
+    );
+  });
+});
+
+describe('what is due', () => {
+  it.each<[string, CredentialRecord, number, string]>([
+    ['refreshes a valid one', aValidRecord(HOUR, { dueAt: secondsAfter(NOW, 10) }), 10, 'refresh'],
+    ['does nothing before the time', aValidRecord(HOUR, { dueAt: secondsAfter(NOW, 10) }), 9, 'none'],
+    ['recovers an open attempt', aValidRecord(HOUR, { state: 'refreshing.sent', dueAt: NOW }), 0, 'refresh'],
+    ['does nothing for a revoked one', aValidRecord(HOUR, { state: 'revoked.byUser', dueAt: NOW }), 0, 'none'],
+    [
+      'expires one that cannot be refreshed',
+      aValidRecord(10, { refreshable: false, dueAt: secondsAfter(NOW, 10) }),
+      10,
+      'expire',
+    ],
+  ])('%s', (_sentence, record, secondsLater, decision) => {
+    expect(decideDue(record, secondsAfter(NOW, secondsLater)).decision).toBe(decision);
+  });
+
+  it('comes from the expiry when the other side named one, and never without', () => {
+    const issued = { issuedAt: NOW, expiresAt: secondsAfter(NOW, HOUR), refreshable: true };
+    expect(settleRefreshed('cr_1', issued).dueAt).toEqual(refreshDueAt('cr_1', issued));
+    expect(settleRefreshed('cr_1', { ...issued, refreshable: false }).dueAt).toEqual(issued.expiresAt);
+    expect(settleRefreshed('cr_1', { ...issued, expiresAt: null }).dueAt).toBeNull();
+  });
+});
+
+describe('a rejection that nothing confirms', () => {
+  const unconfirmed = aValidRecord(HOUR, { generationReason: 'rejectedByApi' });
+  it.each<[string, CredentialRecord, number, string]>([
+    ['refreshes once', aValidRecord(HOUR), 60, 'refresh'],
+    ['does not refresh again while the new token is young', unconfirmed, 60, 'keep'],
+    ['may refresh again in the second half of the life', unconfirmed, HOUR / 2, 'refresh'],
+    ['does not refresh a token of unknown life twice', { ...unconfirmed, expiresAt: null }, 10 * HOUR, 'keep'],
+  ])('%s', (_sentence, record, secondsLater, decision) => {
+    expect(decideUnconfirmedRejection(record, secondsAfter(NOW, secondsLater)).decision).toBe(decision);
+  });
+});

@@ -1,0 +1,44 @@
+import { systemClock, type Clock } from '../../src/ports.ts';
+
+interface Timer {
+  readonly dueMs: number;
+  readonly fire: () => void;
+}
+
+/** The real clock, which a test can put forward: timers that fall due by that fire at once. */
+export class TestClock implements Clock {
+  #aheadMs = 0;
+  readonly #timers = new Set<Timer>();
+
+  now(): Date {
+    return new Date(systemClock.now().getTime() + this.#aheadMs);
+  }
+
+  hostTime(): ReturnType<Clock['hostTime']> {
+    const { epoch, ms } = systemClock.hostTime();
+    return { epoch, ms: ms + this.#aheadMs };
+  }
+
+  schedule(delayMs: number, callback: () => void, options?: { readonly keepAlive?: boolean }): () => void {
+    const cancelReal = systemClock.schedule(delayMs, () => timer.fire(), options);
+    const timer: Timer = {
+      dueMs: this.hostTime().ms + delayMs,
+      fire: () => {
+        cancel();
+        callback();
+      },
+    };
+    const cancel = (): void => {
+      this.#timers.delete(timer);
+      cancelReal();
+    };
+    this.#timers.add(timer);
+    return cancel;
+  }
+
+  advance(ms: number): void {
+    this.#aheadMs += ms;
+    const due = [...this.#timers].filter((timer) => timer.dueMs <= this.hostTime().ms);
+    for (const timer of due) timer.fire();
+  }
+}

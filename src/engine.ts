@@ -1,3 +1,4 @@
+import { Adoption } from './adoption.ts';
 import { AccessKeys, type Access } from './access/access-key.ts';
 import {
   ACCESS_SCOPES,
@@ -7,9 +8,8 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
-import { ConfigurationError, InternalError, isCredentialError, toCredentialError } from './errors.ts';
+import { ConfigurationError, InternalError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
-import { canonicalJson, type JsonObject } from './json.ts';
 import { Awakening } from './lifecycle/awakening.ts';
 import {
   lifecycleStateOf,
@@ -18,16 +18,17 @@ import {
   type Reason,
   type StatePath,
 } from './lifecycle/credential.ts';
-import { driverInput, openRecord, revised, type Surroundings } from './lifecycle/effects.ts';
+import { openRecord, type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
-import { decideDue, decideUnconfirmedRejection, decideUse, isAlive } from './lifecycle/policy.ts';
+import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
-import { ProtocolRegistry, type Confirmation, type Material, type TestResult } from './protocols/protocol.ts';
+import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
+import { RejectionReports } from './rejection.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openSqlite, type Stores } from './storage/sqlite.ts';
@@ -74,7 +75,6 @@ interface Cached {
 }
 
 const CACHE_LIMIT = 10_000;
-const CONFIRMATION_LIFE_MS = 5_000;
 const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
 
 /**
@@ -92,12 +92,11 @@ export class CredentialEngine {
   readonly #bus: EventBus;
   readonly #awakening: Awakening;
   readonly #scheduler: Scheduler;
+  readonly #adoption: Adoption;
+  readonly #rejections: RejectionReports;
   readonly #refreshes = new SingleFlight<void>();
-  readonly #confirmations = new SingleFlight<RejectionDecision>();
-  readonly #adoptions = new SingleFlight<CredentialId>();
   readonly #tests = new SingleFlight<TestResult>();
   readonly #cache = new Map<CredentialId, Cached>();
-  readonly #accepted = new Map<CredentialId, { readonly generation: number; readonly untilMs: number }>();
   readonly #uses = new Set<Promise<Material>>();
   #closed = false;
 
@@ -110,6 +109,8 @@ export class CredentialEngine {
     this.#awakening = new Awakening(surroundings, (event) => {
       this.#bus.publish(event);
     });
+    this.#adoption = new Adoption(surroundings);
+    this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({ ports, records, owner, run: (claim) => this.#runDue(claim) });
     if (keeper) this.#scheduler.start();
@@ -243,7 +244,8 @@ export class CredentialEngine {
    */
   async reportRejected(id: CredentialId, generation: number): Promise<RejectionDecision> {
     this.#requireOpen();
-    return this.#confirmations.run(`${id}/${String(generation)}`, () => this.#considerRejection(id, generation));
+    await this.#require(id);
+    return this.#rejections.report(id, generation);
   }
 
   /** Issues an access key for one credential, or (`null`) for all. The key is shown this once. */
@@ -266,12 +268,7 @@ export class CredentialEngine {
   /** Registers what a person typed into a host, once, under an id that only the same input leads to. Returns the id. */
   async adopt(entry: AdoptedEntry): Promise<CredentialId> {
     this.#requireOpen();
-    const driver = this.#surroundings.drivers.driver(entry.protocol);
-    const config = driver.parseConfig(entry.config);
-    const secret = driver.parseSecret(entry.secret, config);
-    const identity = canonicalJson({ protocol: driver.protocol, ...driver.identity(config), secret });
-    const id = `ad_${this.#surroundings.vault.keyedHash('adoption', identity).subarray(0, 16).toString('hex')}`;
-    return this.#adoptions.run(id, () => this.#adoptOnce(id, { ...entry, config }));
+    return this.#adoption.adopt(entry);
   }
 
   /** Listens to events of this process. Returns the function that ends it. */
@@ -284,12 +281,9 @@ export class CredentialEngine {
     if (this.#closed) return;
     this.#closed = true;
     await this.#scheduler.stop();
-    await Promise.all([
-      this.#refreshes.settled(),
-      this.#tests.settled(),
-      this.#confirmations.settled(),
-      this.#adoptions.settled(),
-    ]);
+    await Promise.all(
+      [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
+    );
     await Promise.allSettled(this.#uses);
     await this.#records.close();
     this.#cache.clear();
@@ -381,70 +375,6 @@ export class CredentialEngine {
     return result;
   }
 
-  async #considerRejection(id: CredentialId, generation: number): Promise<RejectionDecision> {
-    const record = await this.#require(id);
-    const keep = { decision: 'stillAccepted', reason: 'confirmed', generation: record.generation } as const;
-    if (record.generation !== generation) return { ...keep, decision: 'alreadyRefreshed', reason: 'newerGeneration' };
-    if (this.#decide(record) === 'refuse') return { ...keep, decision: 'notRefreshed', reason: record.reason };
-    const nowMs = this.#ports.clock.hostTime().ms;
-    const accepted = this.#accepted.get(id);
-    if (accepted?.generation === generation && nowMs < accepted.untilMs) return keep;
-    const confirmation = await this.#confirm(record);
-    if (confirmation === 'accepted') {
-      this.#accepted.set(id, { generation, untilMs: nowMs + CONFIRMATION_LIFE_MS });
-      return keep;
-    }
-    const unconfirmed = decideUnconfirmedRejection(record, this.#ports.clock.now());
-    if (confirmation === 'unconfirmable' && unconfirmed.decision === 'keep') {
-      return { ...keep, decision: 'notRefreshed', reason: 'unconfirmed' };
-    }
-    await this.#refresh(record, 'rejectedByApi');
-    const after = await this.#require(id);
-    const refreshed = after.generation > generation;
-    return { decision: refreshed ? 'refreshed' : 'notRefreshed', reason: after.reason, generation: after.generation };
-  }
-
-  async #confirm(record: CredentialRecord): Promise<Confirmation> {
-    if (!isAlive(record, this.#ports.clock.now())) return 'rejected';
-    const opened = await openRecord(this.#surroundings, record);
-    return opened.driver.confirm(driverInput(opened, AbortSignal.timeout(30_000)));
-  }
-
-  async #adoptOnce(id: CredentialId, entry: AdoptedEntry & { readonly config: JsonObject }): Promise<CredentialId> {
-    const existing = await this.#records.get(id);
-    if (existing) {
-      await this.#applyEdit(existing, entry.config);
-      return id;
-    }
-    const { protocol, name, config, secret } = entry;
-    try {
-      await registerRecord(this.#surroundings, {
-        id,
-        protocol,
-        name,
-        ownerId: null,
-        scopeId: null,
-        tags: [],
-        origin: 'adopted',
-        config,
-        secret,
-      });
-      await this.#publishLast(id);
-    } catch (error) {
-      // Another process adopted the same input first: it is the same credential.
-      if (!isCredentialError(error) || error.code !== 'ERR_STORE_DUPLICATE') throw error;
-    }
-    return id;
-  }
-
-  /** Settings outside the identity may change in the host; a refused credential gets another chance with them. */
-  async #applyEdit(record: CredentialRecord, config: JsonObject): Promise<void> {
-    if (canonicalJson(record.config) === canonicalJson(config)) return;
-    const now = this.#ports.clock.now();
-    const next = revised(record, { config, ...secondChance(record, now) }, now);
-    await this.#records.compareAndSet({ record: next, expectedRevision: record.revision });
-  }
-
   async #require(id: CredentialId): Promise<CredentialRecord> {
     const record = await this.#records.get(id);
     if (record) return record;
@@ -465,11 +395,4 @@ export class CredentialEngine {
   #requireOpen(): void {
     if (this.#closed) throw new InternalError('ERR_ENGINE_CLOSED', 'This engine is closed.');
   }
-}
-
-/** What is forgotten of a refusal that lay in the settings, once they were edited. */
-function secondChance(record: CredentialRecord, now: Date): Partial<CredentialRecord> {
-  if (record.state === 'pending.misconfigured') return { state: 'pending.unverified', failure: null };
-  const refused = record.state === 'valid.degraded' && record.failure?.class === 'configuration';
-  return refused ? { state: 'valid.expiringSoon', failure: null, dueAt: now } : {};
 }

@@ -1,0 +1,68 @@
+import type { RejectionDecision } from './client.ts';
+import type { CredentialId, CredentialRecord, Reason } from './lifecycle/credential.ts';
+import { driverInput, openRecord, requireRecord, type Surroundings } from './lifecycle/effects.ts';
+import { decideUnconfirmedRejection, isAlive } from './lifecycle/policy.ts';
+import type { Confirmation } from './protocols/protocol.ts';
+import { SingleFlight } from './single-flight.ts';
+
+/** A burst of failing requests asks the other side once. */
+const ACCEPTED_FOR_MS = 5_000;
+const CONFIRMATION_TIMEOUT_MS = 30_000;
+
+/** What to do when an API refused material: believe the other side, not the API, wherever the other side can be asked. */
+export class RejectionReports {
+  readonly #surroundings: Surroundings;
+  readonly #refresh: (record: CredentialRecord, reason: Reason) => Promise<void>;
+  readonly #flights = new SingleFlight<RejectionDecision>();
+  readonly #accepted = new Map<CredentialId, { readonly generation: number; readonly untilMs: number }>();
+
+  constructor(surroundings: Surroundings, refresh: (record: CredentialRecord, reason: Reason) => Promise<void>) {
+    this.#surroundings = surroundings;
+    this.#refresh = refresh;
+  }
+
+  async report(id: CredentialId, generation: number): Promise<RejectionDecision> {
+    return this.#flights.run(`${id}/${String(generation)}`, () => this.#consider(id, generation));
+  }
+
+  async settled(): Promise<void> {
+    await this.#flights.settled();
+  }
+
+  async #consider(id: CredentialId, generation: number): Promise<RejectionDecision> {
+    const record = await requireRecord(this.#surroundings, id);
+    const current = { generation: record.generation } as const;
+    if (record.generation !== generation)
+      return { ...current, decision: 'alreadyRefreshed', reason: 'newerGeneration' };
+    if (this.#wasJustAccepted(id, generation)) return { ...current, decision: 'stillAccepted', reason: 'confirmed' };
+    const confirmation = await this.#confirm(record);
+    if (confirmation === 'accepted') {
+      this.#accepted.set(id, { generation, untilMs: this.#nowMs() + ACCEPTED_FOR_MS });
+      return { ...current, decision: 'stillAccepted', reason: 'confirmed' };
+    }
+    this.#accepted.delete(id);
+    const unconfirmed = decideUnconfirmedRejection(record, this.#surroundings.ports.clock.now());
+    if (confirmation === 'unconfirmable' && unconfirmed.decision === 'keep') {
+      return { ...current, decision: 'notRefreshed', reason: 'unconfirmed' };
+    }
+    await this.#refresh(record, 'rejectedByApi');
+    const after = await requireRecord(this.#surroundings, id);
+    const decision = after.generation > generation ? 'refreshed' : 'notRefreshed';
+    return { decision, reason: after.reason, generation: after.generation };
+  }
+
+  async #confirm(record: CredentialRecord): Promise<Confirmation> {
+    if (!isAlive(record, this.#surroundings.ports.clock.now())) return 'rejected';
+    const opened = await openRecord(this.#surroundings, record);
+    return opened.driver.confirm(driverInput(opened, AbortSignal.timeout(CONFIRMATION_TIMEOUT_MS)));
+  }
+
+  #wasJustAccepted(id: CredentialId, generation: number): boolean {
+    const accepted = this.#accepted.get(id);
+    return accepted?.generation === generation && this.#nowMs() < accepted.untilMs;
+  }
+
+  #nowMs(): number {
+    return this.#surroundings.ports.clock.hostTime().ms;
+  }
+}

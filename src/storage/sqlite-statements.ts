@@ -34,6 +34,8 @@ export interface Statements {
   readonly getMeta: Database.Statement<[string], string>;
   readonly insertMeta: Database.Statement<[string, string]>;
   readonly replaceMeta: Database.Statement<[string, string, string]>;
+  readonly putMeta: Database.Statement<[string, string]>;
+  readonly addToMeta: Database.Statement<[string, string], string>;
   readonly dataVersion: Database.Statement<[], number>;
 }
 
@@ -88,6 +90,13 @@ export function prepareStatements(db: Database.Database): Statements {
     getMeta: text('SELECT value FROM meta WHERE name = ?'),
     insertMeta: db.prepare<[string, string]>('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING'),
     replaceMeta: db.prepare<[string, string, string]>('UPDATE meta SET value = ? WHERE name = ? AND value = ?'),
+    putMeta: db.prepare<[string, string]>('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
+    addToMeta: db
+      .prepare<[string, string], string>(
+        `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE
+         SET value = CAST(CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER) AS TEXT) RETURNING value`,
+      )
+      .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
   };
 }

@@ -69,7 +69,7 @@ it('refuses a value whose tag is right but whose commitment is for another key',
   // What an attacker who knows two keys can build: valid under the second one in every way that GCM itself checks.
   const nonce = Buffer.alloc(12, 9);
   const header = Buffer.concat([Buffer.from([1, 1]), otherKey.keyId, key.commitment, nonce]);
-  const cipher = createCipheriv('aes-256-gcm', otherKey.encryptionKey, nonce, { authTagLength: 16 });
+  const cipher = createCipheriv('aes-256-gcm', otherKey.encryptionKey.unwrap(), nonce, { authTagLength: 16 });
   const aad = Buffer.concat([header, ...['+', 'alice', 'cr_1', 'grant', '3', 'a1'].map(lengthPrefixed)]);
   cipher.setAAD(aad);
   const body = Buffer.concat([cipher.update('evil'), cipher.final(), cipher.getAuthTag()]);

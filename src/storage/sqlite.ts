@@ -4,6 +4,7 @@ import { StorageError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import type { RecordStore } from './record-store.ts';
 import type { SecretStore } from './secret-store.ts';
+import { backupSqlite, type Backup } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
 import { SqliteRecordStore } from './sqlite-records.ts';
 import { SqliteSecretStore } from './sqlite-secrets.ts';
@@ -12,9 +13,11 @@ import { SqliteSecretStore } from './sqlite-secrets.ts';
 export interface Stores {
   readonly records: RecordStore;
   readonly secrets: SecretStore;
+  /** Writes a consistent copy while the engine runs; `null` where the database server has its own tools for that. */
+  readonly backup: Backup | null;
 }
 
-const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 1;
 const BUSY_TIMEOUT_MS = 5_000;
 
 const SCHEMA = `
@@ -60,7 +63,11 @@ export function openSqlite(path: string, clock: Clock): Stores {
       db.close();
       throw error;
     }
-    return { records: new SqliteRecordStore(db, clock), secrets: new SqliteSecretStore(db) };
+    return {
+      records: new SqliteRecordStore(db, clock),
+      secrets: new SqliteSecretStore(db),
+      backup: (file) => backupSqlite(db, file),
+    };
   });
 }
 

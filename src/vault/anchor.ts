@@ -23,6 +23,7 @@ const anchoredSchema = z.strictObject({ ringId: z.string(), sequence: z.int().no
 /** An anchor in a file, which should lie on another volume than the database. */
 export class FileAnchor implements Anchor {
   readonly #path: string;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
     this.#path = path;
@@ -33,31 +34,36 @@ export class FileAnchor implements Anchor {
       try {
         return await readFile(this.#path, 'utf8');
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+        if (Error.isError(error) && 'code' in error && error.code === 'ENOENT') return null;
         throw error;
       }
     });
   }
 
   write(text: string): Promise<void> {
-    return this.#access(async () => {
-      const fresh = `${this.#path}.new`;
-      const file = await open(fresh, 'w', 0o600);
-      try {
-        await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(fresh, this.#path);
-    });
+    // One after the other: two writers of one fresh file would mix their bytes.
+    const written = this.#writing.then(() => this.#access(() => this.#replace(text)));
+    this.#writing = written.catch(() => undefined);
+    return written;
+  }
+
+  async #replace(text: string): Promise<void> {
+    const fresh = `${this.#path}.${String(process.pid)}`;
+    const file = await open(fresh, 'w', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(fresh, this.#path);
   }
 
   async #access<T>(operation: () => Promise<T>): Promise<T> {
     try {
       return await operation();
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+      const code = Error.isError(error) && 'code' in error ? String(error.code) : 'unknown error';
       throw new StorageError('ERR_STORE_UNAVAILABLE', `The anchor ${this.#path} cannot be used (${code}).`);
     }
   }

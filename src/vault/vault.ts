@@ -114,6 +114,15 @@ export class Vault {
     return to;
   }
 
+  /** Whether two stored values of a credential are equal. */
+  async holdSame(owner: SecretOwner, one: SecretPointer, other: SecretPointer): Promise<boolean> {
+    const [first, second] = [await this.#open(owner, one), await this.#open(owner, other)];
+    const same = first !== null && second !== null && first.equals(second);
+    first?.fill(0);
+    second?.fill(0);
+    return same;
+  }
+
   async #seal(owner: SecretOwner, pointer: SecretPointer, plaintext: Buffer): Promise<boolean> {
     try {
       const key = await this.#keyRing.takeKey();

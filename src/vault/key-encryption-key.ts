@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { KeyRingError } from '../errors.ts';
 import type { RandomSource } from '../ports.ts';
 import { Secret } from '../secret.ts';
+import { decrypt, encrypt, KEY_BYTES, NONCE_BYTES, TAG_BYTES } from './aead.ts';
 import { deriveFromPassphrase, newArgon2idParameters, type Argon2idParameters } from './kdf.ts';
 
 /** 32 random bytes, or a passphrase from which they are derived (Argon2id). */
@@ -10,9 +11,6 @@ export type MasterKey = Buffer | Secret<Buffer> | { readonly passphrase: string 
 /** How the master key becomes bytes. */
 export type KeyDerivation = { readonly algorithm: 'raw' } | Argon2idParameters;
 
-export const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 /** Spends on a ring that holds no usable parameters what a right one would have cost. */
 const DECOY = newArgon2idParameters(Buffer.alloc(16));
 
@@ -43,23 +41,17 @@ export class KeyEncryptionKey {
 
   wrapKey(keyId: string, key: Buffer, random: RandomSource): string {
     const nonce = random.bytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.#wrappingKey.unwrap(), nonce, { authTagLength: TAG_BYTES });
-    cipher.setAAD(this.#context(keyId));
-    return Buffer.concat([nonce, cipher.update(key), cipher.final(), cipher.getAuthTag()]).toString('base64');
+    return Buffer.concat([nonce, ...encrypt(this.#input(nonce, keyId), key)]).toString('base64');
   }
 
   /** @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH` */
   unwrapKey(keyId: string, wrapped: string): Buffer {
     const bytes = Buffer.from(wrapped, 'base64');
     if (bytes.length !== NONCE_BYTES + KEY_BYTES + TAG_BYTES) throw mismatch();
-    const nonce = bytes.subarray(0, NONCE_BYTES);
-    const decipher = createDecipheriv('aes-256-gcm', this.#wrappingKey.unwrap(), nonce, { authTagLength: TAG_BYTES });
-    decipher.setAAD(this.#context(keyId)).setAuthTag(bytes.subarray(-TAG_BYTES));
-    try {
-      return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
-    } catch {
-      throw mismatch();
-    }
+    const sealed = { ciphertext: bytes.subarray(NONCE_BYTES, -TAG_BYTES), tag: bytes.subarray(-TAG_BYTES) };
+    const key = decrypt(this.#input(bytes.subarray(0, NONCE_BYTES), keyId), sealed);
+    if (key === null) throw mismatch();
+    return key;
   }
 
   /** Authenticates the ring as a whole: which key is active, when keys were made and retired. */
@@ -79,8 +71,9 @@ export class KeyEncryptionKey {
     this.#sealingKey.release();
   }
 
-  #context(keyId: string): Buffer {
-    return Buffer.from(`credential-lifecycle/key-ring/v1\0${this.#ringId}\0${keyId}`, 'utf8');
+  #input(nonce: Buffer, keyId: string) {
+    const additionalData = Buffer.from(`credential-lifecycle/key-ring/v1\0${this.#ringId}\0${keyId}`, 'utf8');
+    return { key: this.#wrappingKey.unwrap(), nonce, additionalData };
   }
 }
 

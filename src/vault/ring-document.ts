@@ -2,8 +2,9 @@ import { z } from 'zod/v4';
 import { StorageError } from '../errors.ts';
 import { canonicalJson } from '../json.ts';
 import type { Clock, RandomSource } from '../ports.ts';
+import { KEY_BYTES } from './aead.ts';
 import { KEY_ID_BYTES } from './envelope.ts';
-import { KEY_BYTES, type KeyDerivation, type KeyEncryptionKey } from './key-encryption-key.ts';
+import type { KeyDerivation, KeyEncryptionKey } from './key-encryption-key.ts';
 import { argon2idSchema } from './kdf.ts';
 
 /** Name under which the key of the keyed hashes is wrapped; it never rotates. */

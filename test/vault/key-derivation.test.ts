@@ -1,3 +1,4 @@
+import type crypto from 'node:crypto';
 import { systemClock, systemRandom } from '../../src/ports.ts';
 import { Secret } from '../../src/secret.ts';
 import { openSqlite, type Stores } from '../../src/storage/sqlite.ts';
@@ -8,7 +9,7 @@ const ports = { clock: systemClock, random: systemRandom };
 /** How often Argon2id ran: it is what a time is made of. */
 let derivations = 0;
 jest.mock('node:crypto', () => {
-  const real = jest.requireActual<typeof import('node:crypto')>('node:crypto');
+  const real = jest.requireActual<typeof crypto>('node:crypto');
   return {
     ...real,
     argon2: (...input: Parameters<typeof real.argon2>) => {

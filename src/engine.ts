@@ -330,7 +330,7 @@ export class CredentialEngine {
     return material;
   }
 
-  async #usable(record: CredentialRecord, signal: AbortSignal | undefined): Promise<CredentialRecord> {
+  async #usable(record: CredentialRecord, signal: AbortSignal | undefined, isRetry = false): Promise<CredentialRecord> {
     const { decision, reason } = decideUse(record, this.#ports.clock.now());
     if (decision === 'serve') return record;
     if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
@@ -341,7 +341,11 @@ export class CredentialEngine {
     await this.#refresh(record, reason, signal);
     const refreshed = await this.#require(record.id);
     const now = this.#ports.clock.now();
-    if (!isAlive(refreshed, now) || decideUse(refreshed, now).decision === 'refuse') throw refusal(refreshed, now);
+    const { decision: then } = decideUse(refreshed, now);
+    // What an interrupted refresh had brought may have expired before it was found: that is no answer yet.
+    const found = then === 'refreshFirst' && refreshed.generation > record.generation && !isRetry;
+    if (found && !isAlive(refreshed, now)) return this.#usable(refreshed, signal, true);
+    if (!isAlive(refreshed, now) || then === 'refuse') throw refusal(refreshed, now);
     return refreshed;
   }
 

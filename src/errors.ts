@@ -167,6 +167,12 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'The sandbox needs the development dependencies. Run it from a source checkout with "npm start".',
   },
+  ERR_SANDBOX_PORT_TAKEN: {
+    kind: 'configuration',
+    action:
+      'End the other sandbox of this folder, or remove the folder "sandbox" and the credentials in it to begin anew.',
+  },
+  ERR_USAGE: { kind: 'configuration', action: 'Run "credlife help" to see commands and options.' },
   ERR_NODE_TOO_OLD: { kind: 'configuration', action: 'Install the Node.js version that the message names, or newer.' },
   ERR_ENGINE_CLOSED: { kind: 'internal', action: 'Open a new engine.' },
   ERR_INTERNAL: { kind: 'internal', action: 'This is a fault of the engine. Report it with the code and the log.' },

@@ -1,7 +1,7 @@
 import type { RejectionDecision } from './client.ts';
 import type { CredentialId, CredentialRecord, Reason } from './lifecycle/credential.ts';
 import { driverInput, openRecord, requireRecord, type Surroundings } from './lifecycle/effects.ts';
-import { decideUnconfirmedRejection, isAlive } from './lifecycle/policy.ts';
+import { decideUnconfirmedRejection, decideUse, isAlive } from './lifecycle/policy.ts';
 import type { Confirmation } from './protocols/protocol.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -34,6 +34,8 @@ export class RejectionReports {
     const current = { generation: record.generation } as const;
     if (record.generation !== generation)
       return { ...current, decision: 'alreadyRefreshed', reason: 'newerGeneration' };
+    const { decision: use } = decideUse(record, this.#surroundings.ports.clock.now());
+    if (use === 'refuse') return { ...current, decision: 'notRefreshed', reason: record.reason };
     if (this.#wasJustAccepted(id, generation)) return { ...current, decision: 'stillAccepted', reason: 'confirmed' };
     const confirmation = await this.#confirm(record);
     if (confirmation === 'accepted') {
@@ -45,7 +47,7 @@ export class RejectionReports {
     if (confirmation === 'unconfirmable' && unconfirmed.decision === 'keep') {
       return { ...current, decision: 'notRefreshed', reason: 'unconfirmed' };
     }
-    await this.#refresh(record, 'rejectedByApi');
+    await this.#refresh(record, confirmation === 'rejected' ? 'rejectionConfirmed' : 'rejectedByApi');
     const after = await requireRecord(this.#surroundings, id);
     const decision = after.generation > generation ? 'refreshed' : 'notRefreshed';
     return { decision, reason: after.reason, generation: after.generation };

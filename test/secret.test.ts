@@ -56,6 +56,9 @@ describe('a released secret', () => {
 describe('unwrap()', () => {
   /** Every file that may take a secret out of its holder, and what for. */
   const ALLOWED: Readonly<Record<string, string>> = {
+    'cli/commands/key.ts': 'two entries of a new passphrase, compared',
+    'cli/commands/register.ts': 'registration',
+    'cli/secret-input.ts': 'what a person typed or piped in',
     'lifecycle/refresh.ts': 'fingerprint of a single-use token',
     'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
     'protocols/oauth2/driver.ts': 'requests and material',

@@ -43,7 +43,11 @@ function report(what, ours, other, goal) {
 
 async function sealAndOpen() {
   const cipher = n8nCipher();
-  const sealed = { bare: bareSeal(), ours: sealEnvelope(key, name, plaintext, systemRandom), n8n: await cipher?.encrypt(text) };
+  const sealed = {
+    bare: bareSeal(),
+    ours: sealEnvelope(key, name, plaintext, systemRandom),
+    n8n: await cipher?.encrypt(text),
+  };
   const seals = await race([
     { name: 'ours', run: () => sealEnvelope(key, name, plaintext, systemRandom) },
     { name: 'bare node:crypto', run: bareSeal },
@@ -90,7 +94,10 @@ async function readFromStore() {
     const select = db.prepare('SELECT sealed FROM secrets WHERE name = ?').pluck();
     const [ours, bare] = await race([
       { name: 'ours', run: () => vault.get(owner, pointer) },
-      { name: 'bare better-sqlite3 + node:crypto', run: async () => JSON.parse(bareOpen(select.get('cr_0123456789')).toString()) },
+      {
+        name: 'bare better-sqlite3 + node:crypto',
+        run: async () => JSON.parse(bareOpen(select.get('cr_0123456789')).toString()),
+      },
     ]);
     report('store read + open', ours, bare, 0.8);
     db.close();

@@ -109,9 +109,7 @@ export class AnchorWatch {
   soon(): void {
     this.#cancel ??= this.#ports.clock.schedule(DELAY_MS, () => {
       this.#cancel = null;
-      this.#writing = this.write().catch((error: unknown) => {
-        this.#ports.logger.error({ code: toCredentialError(error).code }, 'The anchor could not be written.');
-      });
+      this.#writing = this.#writeOrLog();
     });
   }
 
@@ -136,7 +134,16 @@ export class AnchorWatch {
     this.#cancel?.();
     this.#cancel = null;
     await this.#writing;
-    if (pending) await this.write();
+    if (pending) await this.#writeOrLog();
+  }
+
+  /** An anchor that cannot be reached ends no work: it stays behind, which refuses nothing that is right. */
+  async #writeOrLog(): Promise<void> {
+    try {
+      await this.write();
+    } catch (error) {
+      this.#ports.logger.error({ code: toCredentialError(error).code }, 'The anchor could not be written.');
+    }
   }
 
   async #sequence(): Promise<number> {

@@ -120,7 +120,7 @@ async function collectGarbage(
 ): Promise<void> {
   const keep = [record.registered, record.grant, previous].filter((pointer) => pointer !== null);
   try {
-    await vault.collect(record, keep);
+    await vault.collect(record, keep, record.generation);
   } catch (error) {
     // The grant is committed; what is left over goes with the next one.
     ports.logger.warn(

@@ -8,6 +8,7 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
+import { requireEngineOptions, requireRegisterInput } from './engine-options.ts';
 import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
@@ -124,7 +125,7 @@ export class CredentialEngine {
     this.#awakening = new Awakening(surroundings, (event) => {
       this.#bus.publish(event);
     });
-    this.#adoption = new Adoption(surroundings);
+    this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({ ports, records, owner, run: (claim) => this.#runDue(claim) });
@@ -138,6 +139,7 @@ export class CredentialEngine {
    * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH`, `ERR_KEYRING_PARAMETERS_REFUSED`
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
+    requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
     const stores: Stores = openSqlite(options.database, ports.clock);
     try {
@@ -159,6 +161,7 @@ export class CredentialEngine {
    */
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
+    requireRegisterInput(input);
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
     const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
     const record = await registerRecord(this.#surroundings, {

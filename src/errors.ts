@@ -117,6 +117,7 @@ export const ERROR_CATALOGUE = {
     action: 'Check that the folder of the database exists, may be written and has room.',
   },
   ERR_STORE_CORRUPT: { kind: 'storage', action: 'The file is not an intact database. Restore it from a backup.' },
+  ERR_STORE_FOREIGN: { kind: 'storage', action: 'Name a file of its own for the credentials; nothing was changed.' },
   ERR_STORE_SCHEMA_TOO_NEW: {
     kind: 'storage',
     action: 'The database was written by a newer version. Use that version or a newer one.',

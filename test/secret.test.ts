@@ -59,6 +59,7 @@ describe('unwrap()', () => {
     'cli/commands/key.ts': 'two entries of a new passphrase, compared',
     'cli/commands/register.ts': 'registration',
     'cli/secret-input.ts': 'what a person typed or piped in',
+    'engine-options.ts': 'length of a master key, emptiness of a passphrase',
     'lifecycle/refresh.ts': 'fingerprint of a single-use token',
     'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
     'protocols/oauth2/driver.ts': 'requests and material',

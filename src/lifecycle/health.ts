@@ -31,7 +31,9 @@ function failedTest(surroundings: Surroundings, record: CredentialRecord): TestR
   const { failure } = record;
   if (isRevoked(record))
     return testResult(surroundings, record, 'This credential was revoked. [ERR_CREDENTIAL_REVOKED]');
-  const message = failure ? errorOfCode(failure.code, failure.message).describe() : 'The credential has no usable grant.';
+  const message = failure
+    ? errorOfCode(failure.code, failure.message).describe()
+    : 'The credential has no usable grant.';
   return testResult(surroundings, record, message);
 }
 

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { StorageError } from '../errors.ts';
 import { syncPath } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
-import { SCHEMA_VERSION } from './sqlite.ts';
+import { requireOurs } from './sqlite.ts';
 
 export interface RestoreOptions {
   /** A file that `engine.backup` wrote. */
@@ -36,7 +36,7 @@ export interface Restored {
  * Puts a backup in the place of a database: whole or not at all, and never over a store that is in use.
  *
  * @throws StorageError `ERR_STORE_EXISTS` without `force` (the message says which of the two is older), `ERR_STORE_IN_USE`,
- *   `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`, `ERR_STORE_UNAVAILABLE`
+ *   `ERR_STORE_CORRUPT`, `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`, `ERR_STORE_UNAVAILABLE`
  */
 export function restoreBackup({ from, to, force = false }: RestoreOptions): Restored {
   const backup = inspect(from);
@@ -98,11 +98,7 @@ function inspect(path: string): StoreAge {
 }
 
 function requireIntact(db: Database.Database, path: string): void {
-  const version = Number(db.pragma('user_version', { simple: true }));
-  if (version > SCHEMA_VERSION) {
-    throw new StorageError('ERR_STORE_SCHEMA_TOO_NEW', `The file ${path} was written by a newer version.`);
-  }
-  if (version === 0 || db.pragma('quick_check', { simple: true }) !== 'ok') {
+  if (requireOurs(db, path) === 0 || db.pragma('quick_check', { simple: true }) !== 'ok') {
     throw new StorageError('ERR_STORE_CORRUPT', `The file ${path} is not an intact database of credentials.`);
   }
 }

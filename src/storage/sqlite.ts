@@ -17,7 +17,9 @@ export interface Stores {
   readonly backup: Backup | null;
 }
 
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
+/** Marks a database file as ours ("crlf"), so that no other program's file is ever taken over. */
+const APPLICATION_ID = 0x63726c66;
 const BUSY_TIMEOUT_MS = 5_000;
 
 const SCHEMA = `
@@ -51,7 +53,7 @@ const SCHEMA = `
  * Opens a SQLite database (WAL, so that several processes share it), creating the file with mode 0600 if it is missing.
  * Its folder must exist. `'memory'` is a database that ends with the process.
  *
- * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`
+ * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`
  */
 export function openSqlite(path: string, clock: Clock): Stores {
   return translated(path, () => {
@@ -72,19 +74,36 @@ export function openSqlite(path: string, clock: Clock): Stores {
 }
 
 function prepare(db: Database.Database, path: string): void {
+  // Before anything is changed: the file may be another program's, or a later version's.
+  const version = requireOurs(db, path);
   db.pragma('journal_mode = WAL');
   // Intent must be on the disk before a request leaves: a lost commit here is a lost grant.
   db.pragma('synchronous = FULL');
+  if (version === SCHEMA_VERSION) return;
   db.transaction(() => {
-    const version = Number(db.pragma('user_version', { simple: true }));
-    if (version > SCHEMA_VERSION) {
-      throw new StorageError(
-        'ERR_STORE_SCHEMA_TOO_NEW',
-        `The database ${path} has schema version ${String(version)}; this version reads ${String(SCHEMA_VERSION)}.`,
-      );
-    }
-    if (version === SCHEMA_VERSION) return;
+    // Another process may have founded it meanwhile.
+    if (requireOurs(db, path) === SCHEMA_VERSION) return;
     db.exec(SCHEMA);
+    db.pragma(`application_id = ${String(APPLICATION_ID)}`);
     db.pragma(`user_version = ${String(SCHEMA_VERSION)}`);
   }).immediate();
+}
+
+/**
+ * The schema version of a database that is ours; 0 for an empty one.
+ *
+ * @throws StorageError `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`
+ */
+export function requireOurs(db: Database.Database, path: string): number {
+  const version = Number(db.pragma('user_version', { simple: true }));
+  const isOurs = Number(db.pragma('application_id', { simple: true })) === APPLICATION_ID;
+  const tables = db.prepare<[], number>('SELECT count(*) FROM sqlite_schema').pluck().get() ?? 0;
+  if (!isOurs && (tables > 0 || version > 0)) {
+    throw new StorageError('ERR_STORE_FOREIGN', `The file ${path} is a database of another program.`);
+  }
+  if (version <= SCHEMA_VERSION) return version;
+  throw new StorageError(
+    'ERR_STORE_SCHEMA_TOO_NEW',
+    `The database ${path} has schema version ${String(version)}; this version reads ${String(SCHEMA_VERSION)}.`,
+  );
 }

@@ -1,3 +1,4 @@
+import { requireMasterKey } from '../engine-options.ts';
 import type { AnchorWatch } from './anchor.ts';
 import type { DataKeyStatus, MasterKey } from './key-ring.ts';
 import type { KeyWork, KeyWorkOptions } from './key-work.ts';
@@ -60,10 +61,12 @@ export class Keys {
    * Wraps the data keys under another master key or passphrase; no sealed value is touched. From now on the store opens
    * with the new one only.
    *
+   * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED`
    * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH` when somebody else changed it meanwhile
    */
   async changeMasterKey(next: MasterKey): Promise<void> {
     this.#requireOpen();
+    requireMasterKey(next);
     await this.#work.keyRing.changeMasterKey(next);
   }
 

@@ -69,11 +69,20 @@ export class Vault {
     await this.#secrets.delete({ credentialId: owner.id, ...pointer });
   }
 
-  /** Deletes every value of a credential but the ones named in `keep`. */
-  async collect(owner: SecretOwner, keep: readonly SecretPointer[]): Promise<void> {
+  /**
+   * Deletes the values of a credential up to generation `through` but the ones named in `keep`. What is later than that
+   * may be the answer that another holder is just about to point at.
+   */
+  async collect(owner: SecretOwner, keep: readonly SecretPointer[], through: number): Promise<void> {
     for (const key of await this.#secrets.list(owner.id)) {
-      if (!keep.some((pointer) => isSamePointer(pointer, key))) await this.#secrets.delete(key);
+      if (key.generation <= through && !keep.some((pointer) => isSamePointer(pointer, key)))
+        await this.#secrets.delete(key);
     }
+  }
+
+  /** Deletes every value of a credential. */
+  async deleteAll(owner: SecretOwner): Promise<void> {
+    for (const key of await this.#secrets.list(owner.id)) await this.#secrets.delete(key);
   }
 
   /** Everything that is stored for a credential, pointed at or not. */

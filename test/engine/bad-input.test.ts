@@ -84,6 +84,7 @@ describe('the database', () => {
     mkdirSync(join(path, '..'));
     const database = openDatabase(join(path, '..'));
     database.execute('CREATE TABLE of_the_future (id)');
+    database.execute('PRAGMA application_id = 0x63726c66');
     database.execute('PRAGMA user_version = 99');
     database.close();
   }

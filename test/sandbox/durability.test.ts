@@ -64,7 +64,9 @@ test('says in one sentence when its port is taken by someone else', async () => 
   await once(stranger, 'listening');
   const restarted = server.restart();
   await expect(restarted).rejects.toMatchObject({ code: 'ERR_SANDBOX_PORT_TAKEN' });
-  await expect(restarted).rejects.toThrow(/^The sandbox cannot listen on port \d+ of 127\.0\.0\.1: another program has it\./);
+  await expect(restarted).rejects.toThrow(
+    /^The sandbox cannot listen on port \d+ of 127\.0\.0\.1: another program has it\./,
+  );
   stranger.close();
 }, 15_000);
 

@@ -137,7 +137,7 @@ describe('a restore', () => {
     ],
     [
       'a database of something else',
-      'ERR_STORE_CORRUPT',
+      'ERR_STORE_FOREIGN',
       (at) => {
         new Database(at).exec('CREATE TABLE t (a)').close();
       },
@@ -147,6 +147,7 @@ describe('a restore', () => {
       'ERR_STORE_SCHEMA_TOO_NEW',
       (at) => {
         const db = new Database(at);
+        db.pragma(`application_id = ${String(0x63726c66)}`);
         db.pragma('user_version = 99');
         db.close();
       },

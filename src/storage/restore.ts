@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { StorageError } from '../errors.ts';
+import { isCredentialError, StorageError } from '../errors.ts';
 import { syncPath } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
 import { requireOurs } from './sqlite.ts';
@@ -24,7 +24,7 @@ export interface StoreAge {
 
 export interface Restored {
   readonly backup: StoreAge;
-  /** The store that was replaced; `null` when there was none. */
+  /** The store that was replaced; `null` when there was none, or none that could be read. */
   readonly replaced: StoreAge | null;
   /** Whether the backup is older than what it replaced: grants that were refreshed since then may be spent. */
   readonly older: boolean;
@@ -40,17 +40,18 @@ export interface Restored {
  */
 export function restoreBackup({ from, to, force = false }: RestoreOptions): Restored {
   const backup = inspect(from);
-  const replaced = existsSync(to) ? inspect(to) : null;
+  const present = existsSync(to);
+  const replaced = present ? inspectReplaced(to) : null;
   const older = replaced !== null && isOlder(backup, replaced);
-  if (replaced !== null && !force) throw exists(to, older);
+  if (present && !force) throw exists(to, replaced === null ? null : older);
   return translated(to, () => {
     const fresh = `${to}.restoring`;
     try {
       copyFileSync(from, fresh);
       syncPath(fresh);
-      // What a deleted database left behind would be played into the new one.
-      if (replaced === null) for (const journal of [`${to}-wal`, `${to}-shm`]) rmSync(journal, { force: true });
-      const kept = replaced === null ? null : setAside(to);
+      const kept = present ? setAside(to) : null;
+      // What a deleted or damaged database left behind would be played into the new one.
+      for (const journal of JOURNALS) rmSync(`${to}${journal}`, { force: true });
       renameSync(fresh, to);
       syncPath(dirname(to));
       return { backup, replaced, older, kept };
@@ -60,24 +61,48 @@ export function restoreBackup({ from, to, force = false }: RestoreOptions): Rest
   });
 }
 
-/** Ends the database's journal files, which fails while anybody has it open, and keeps it under another name. */
+const JOURNALS = ['-wal', '-shm'] as const;
+
+/** Keeps the database under another name, with the journal that a damaged one may have left. */
 function setAside(path: string): string {
+  endJournal(path);
+  const kept = `${path}.replaced`;
+  for (const part of ['', ...JOURNALS]) {
+    rmSync(`${kept}${part}`, { force: true });
+    // A second name, not another: at no instant is there no database.
+    if (existsSync(`${path}${part}`)) linkSync(`${path}${part}`, `${kept}${part}`);
+  }
+  return kept;
+}
+
+/** Plays the journal in and removes it, which fails while anybody has the database open. */
+function endJournal(path: string): void {
   const db = new Database(path, { timeout: 0 });
   try {
     db.pragma('journal_mode = DELETE');
   } catch (error) {
-    if (Error.isError(error) && 'code' in error && error.code === 'SQLITE_BUSY') {
+    const code = Error.isError(error) && 'code' in error ? String(error.code) : '';
+    if (code === 'SQLITE_BUSY') {
       throw new StorageError('ERR_STORE_IN_USE', `The database ${path} is open in another process.`);
     }
-    throw error;
+    if (!isDamage(code)) throw error;
   } finally {
     db.close();
   }
-  const kept = `${path}.replaced`;
-  rmSync(kept, { force: true });
-  // A second name, not another: at no instant is there no database.
-  linkSync(path, kept);
-  return kept;
+}
+
+function isDamage(code: string): boolean {
+  return code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
+}
+
+/** `null` for a damaged database: replacing that is what backups are for. */
+function inspectReplaced(path: string): StoreAge | null {
+  try {
+    return inspect(path);
+  } catch (error) {
+    if (isCredentialError(error) && error.code === 'ERR_STORE_CORRUPT') return null;
+    throw error;
+  }
 }
 
 function inspect(path: string): StoreAge {
@@ -107,7 +132,8 @@ function isOlder(backup: StoreAge, replaced: StoreAge): boolean {
   return (backup.lastWriteAt?.getTime() ?? 0) < (replaced.lastWriteAt?.getTime() ?? 0);
 }
 
-function exists(path: string, older: boolean): StorageError {
-  const which = older ? 'The backup is older than the database' : 'The backup is not older than the database';
-  return new StorageError('ERR_STORE_EXISTS', `There is a database at ${path}. ${which} that it would replace.`);
+function exists(path: string, older: boolean | null): StorageError {
+  const which = older === true ? 'The backup is older than' : 'The backup is not older than';
+  const comparison = older === null ? 'It is damaged.' : `${which} the database that it would replace.`;
+  return new StorageError('ERR_STORE_EXISTS', `There is a database at ${path}. ${comparison}`);
 }

@@ -122,6 +122,32 @@ describe('a restore', () => {
     await kept.close();
   });
 
+  it.each<[string, (at: string) => void]>([
+    [
+      'no database any more',
+      (at) => {
+        writeFileSync(at, 'x'.repeat(5_000));
+      },
+    ],
+    [
+      'damaged inside',
+      (at) => {
+        const bytes = readFileSync(at);
+        bytes.fill(0xff, 4_096 * 3, 4_096 * 6);
+        writeFileSync(at, bytes);
+      },
+    ],
+  ])('with force replaces a store that is %s, and keeps that as well', async (_sentence, damage) => {
+    await one.close();
+    damage(path);
+    const damaged = readFileSync(path);
+    expect(() => restoreBackup({ from: file, to: path })).toThrow(/It is damaged/);
+    expect(restoreBackup({ from: file, to: path, force: true })).toMatchObject({ replaced: null, older: false });
+    // But for the header, in which SQLite notes that the journal has ended.
+    expect(readFileSync(`${path}.replaced`).subarray(100)).toEqual(damaged.subarray(100));
+    expect(await (await reopened()).read('a')).toEqual([{ clientSecret: 'secret of a' }]);
+  });
+
   it('never replaces a store that somebody has open', async () => {
     expect(codeOf(() => restoreBackup({ from: file, to: path, force: true }))).toBe('ERR_STORE_IN_USE');
     expect(await one.read('a')).toEqual([{ clientSecret: 'secret of a' }]);

@@ -131,7 +131,7 @@ function printStatus(context: CommandContext, status: KeyRingStatus): void {
     { title: 'STATE' },
     { title: 'CREATED' },
     { title: 'RETIRED' },
-    { title: 'SEALED' },
+    { title: 'SEALED AT MOST', shortTitle: 'SEALED' },
   ];
   for (const line of layOut(columns, status.keys.map(keyCells), widthOf(output), style)) printLine(output, line);
   const masterKey = status.masterKey === 'passphrase' ? 'a passphrase (Argon2id)' : '32 bytes';

@@ -83,6 +83,8 @@ export interface RecordStore {
   /** Writes durably and atomically, or returns false and writes nothing. */
   compareAndSet(change: RecordChange): Promise<boolean>;
   list(filter: RecordFilter): Promise<RecordPage>;
+  /** Up to `limit` ids after `after` (`null` for the first ones), in order; also those of records that do not parse. */
+  listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]>;
   countByState(): Promise<StateCounts>;
 
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */

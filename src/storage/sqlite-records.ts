@@ -96,6 +96,10 @@ export class SqliteRecordStore implements RecordStore {
     };
   }
 
+  async listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]> {
+    return this.#read(() => this.#sql.listIds.all(after ?? '', limit));
+  }
+
   async countByState(): Promise<StateCounts> {
     const rows = this.#read(() => this.#sql.countByState.all());
     const count = (state: string): number => rows.find((row) => row.state === state)?.count ?? 0;

@@ -16,6 +16,7 @@ export interface Statements {
   readonly insert: Database.Statement<[Named]>;
   readonly get: Database.Statement<[string], string>;
   readonly compareAndSet: Database.Statement<[Named]>;
+  readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
   readonly due: Database.Statement<[Named], string>;
@@ -56,6 +57,7 @@ export function prepareStatements(db: Database.Database): Statements {
          claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END
        WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)`,
     ),
+    listIds: db.prepare<[string, number], string>('SELECT id FROM records WHERE id > ? ORDER BY id LIMIT ?').pluck(),
     countByState: db.prepare<[], { state: string; count: number }>(
       'SELECT state, count(*) AS count FROM records GROUP BY state',
     ),

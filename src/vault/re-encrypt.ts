@@ -50,11 +50,11 @@ async function passOver(work: KeyWork, tally: Tally, options: KeyWorkOptions) {
   const left: { credentialId: CredentialId; reason: LeftReason }[] = [];
   const referenced = new Set<string>();
   await work.keyRing.refresh();
-  const records = await forEachRecord(work, options, async (record) => {
-    const reason = await bringUnderActiveKey(work, record, tally);
-    if (reason !== null) left.push({ credentialId: record.id, reason });
+  const records = await forEachRecord(work, options, async ({ id, record }) => {
+    const reason = record === null ? 'unreadable' : await bringUnderActiveKey(work, record, tally);
+    if (reason !== null) left.push({ credentialId: id, reason });
     // Read once more after the work: what is stored now is what keeps a key.
-    for (const { keyId } of await work.vault.values(record)) if (keyId !== null) referenced.add(keyId);
+    for (const { keyId } of await work.vault.values(id)) if (keyId !== null) referenced.add(keyId);
   });
   return { records, left, referenced };
 }
@@ -129,7 +129,7 @@ async function isGarbage(vault: Vault, record: CredentialRecord, pointer: Secret
 
 /** Values under another key than the active one. */
 async function staleValues({ vault, keyRing }: KeyWork, record: CredentialRecord): Promise<SealedValue[]> {
-  return (await vault.values(record)).filter(({ keyId }) => keyId !== keyRing.activeKeyId);
+  return (await vault.values(record.id)).filter(({ keyId }) => keyId !== keyRing.activeKeyId);
 }
 
 function pointersOf({ registered, grant }: Pick<CredentialRecord, 'registered' | 'grant'>): SecretPointer[] {

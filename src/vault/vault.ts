@@ -86,11 +86,11 @@ export class Vault {
   }
 
   /** Everything that is stored for a credential, pointed at or not. */
-  async values(owner: SecretOwner): Promise<SealedValue[]> {
+  async values(credentialId: CredentialId): Promise<SealedValue[]> {
     const values: SealedValue[] = [];
-    for (const { field, generation, attemptId } of await this.#secrets.list(owner.id)) {
+    for (const { field, generation, attemptId } of await this.#secrets.list(credentialId)) {
       const pointer = { field, generation, attemptId };
-      const envelope = await this.#secrets.get({ credentialId: owner.id, ...pointer });
+      const envelope = await this.#secrets.get({ credentialId, ...pointer });
       if (envelope !== null) values.push({ pointer, keyId: keyIdOf(envelope) });
     }
     return values;

@@ -9,11 +9,12 @@ import { forEachRecord, type KeyWork, type KeyWorkOptions } from './key-work.ts'
 import type { StoreSeal } from './store-seal.ts';
 import { isSamePointer } from './vault.ts';
 
-/** A stored value that does not open. */
+/** A stored value that does not open, or a record that cannot be read. */
 export interface UnreadableValue {
   readonly credentialId: CredentialId;
-  readonly field: SecretField;
-  readonly generation: number;
+  readonly field: SecretField | 'record';
+  /** `null` for a record. */
+  readonly generation: number | null;
   /** `ERR_CREDENTIAL_UNREADABLE` when it is not there at all. */
   readonly code: ErrorCode;
   /** Whether the record points at it; the others are garbage that nobody misses. */
@@ -52,7 +53,13 @@ export async function verify(work: KeyWork, seal: StoreSeal, options: KeyWorkOpt
     const found: Findings = { values: 0, unreadable: [], suspects: [], valuesByKey: {} };
     const before = await work.records.getSeal();
     let sum = seal.sumOf([]);
-    const records = await forEachRecord(work, options, async (record) => {
+    const records = await forEachRecord(work, options, async (visited) => {
+      const { id: credentialId, record } = visited;
+      if (record === null) {
+        const { code } = visited;
+        found.unreadable.push({ credentialId, field: 'record', generation: null, code, referenced: true });
+        return;
+      }
       sum = seal.plus(sum, seal.sumOf([record]));
       await checkValues(work, record, found);
       const told = await work.records.lastEvent(record.id);
@@ -71,7 +78,7 @@ function judge(seal: StoreSeal, stored: string | null, seen: { records: number; 
 }
 
 async function checkValues(work: KeyWork, record: CredentialRecord, found: Findings): Promise<void> {
-  const stored = await work.vault.values(record);
+  const stored = await work.vault.values(record.id);
   const pointers = [record.registered, record.grant].filter((pointer) => pointer !== null);
   for (const { pointer, keyId } of stored) {
     const code = await work.vault.fault(record, pointer);

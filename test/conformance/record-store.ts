@@ -208,6 +208,12 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         await expect(store.list(filter)).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
       });
 
+      it('ids in order, a part at a time', async () => {
+        expect(await store.listIds(null, 2)).toEqual(['a', 'b']);
+        expect(await store.listIds('b', 2)).toEqual(['c']);
+        expect(await store.listIds('c', 2)).toEqual([]);
+      });
+
       it('count by state', async () => {
         expect(await store.countByState()).toEqual({ pending: 2, valid: 1, refreshing: 0, expired: 0, revoked: 0 });
       });

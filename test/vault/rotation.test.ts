@@ -37,7 +37,7 @@ async function aProcess(options: Parameters<typeof openTestVault>[0] = {}): Prom
 }
 
 async function keyIdOf(vault: TestVault, id: string): Promise<string | null | undefined> {
-  const [value] = await vault.vault.values(await vault.record(id));
+  const [value] = await vault.vault.values(id);
   return value?.keyId;
 }
 

@@ -238,3 +238,18 @@ it('lists what is missing or damaged by id and opens everything else', async () 
     suspects: [],
   });
 });
+
+it('names a record that cannot be read and goes on to the others, and so does re-encryption', async () => {
+  for (const id of ['a', 'b', 'c']) await one.register(id);
+  tamper(`UPDATE records SET record = '{' WHERE id = 'b'`);
+  const verification = await one.keys.verify();
+  expect(verification).toMatchObject({ records: 3, values: 2, seal: 'rolledBack' });
+  expect(verification.unreadable).toEqual([
+    { credentialId: 'b', field: 'record', generation: null, code: 'ERR_STORE_RECORD_INVALID', referenced: true },
+  ]);
+  await one.keys.rotate();
+  expect(await one.keys.reEncrypt()).toMatchObject({
+    reEncrypted: 2,
+    left: [{ credentialId: 'b', reason: 'unreadable' }],
+  });
+});

@@ -172,11 +172,9 @@ function printVerification(context: CommandContext, result: Verification): void 
   const verdict = unreadable.length === 0 ? style('good', 'all open') : style('bad', `${unreadable.length} unreadable`);
   printLine(output, `${values} values of ${records} credentials: ${verdict}.`);
   for (const { credentialId, field, generation, code, referenced } of unreadable) {
+    const what = generation === null ? 'the record itself' : `${field} of generation ${generation}`;
     const missed = referenced ? '' : ', which nothing points at';
-    printLine(
-      output,
-      style('bad', `unreadable: ${credentialId}, ${field} of generation ${generation}${missed} [${code}]`),
-    );
+    printLine(output, style('bad', `unreadable: ${credentialId}, ${what}${missed} [${code}]`));
   }
   printLine(output, SEAL_SENTENCES[seal]);
   for (const id of suspects) printLine(output, style('bad', `behind its own events: ${id}`));

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { Secret } from './secret.ts';
+import { driverOf, placeOf } from './storage/location.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -51,8 +52,11 @@ function findMasterKey(env: Environment, database: string, defaults: SettingsDef
   const own = defaults.masterKey?.();
   if (own) return own;
   const beside = join(dirname(database), 'master.key');
-  if (database !== 'memory' && existsSync(beside)) return parseMasterKey(readSecretFile(beside), beside);
-  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MISSING', `There is no master key for the database ${database}.`);
+  if (driverOf(database) === 'sqlite' && existsSync(beside)) return parseMasterKey(readSecretFile(beside), beside);
+  throw new ConfigurationError(
+    'ERR_CONFIG_MASTER_KEY_MISSING',
+    `There is no master key for the database ${placeOf(database)}.`,
+  );
 }
 
 /** 32 bytes as 64 hexadecimal digits or as base64. `source` names where the text came from. */

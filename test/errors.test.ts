@@ -41,7 +41,10 @@ it('is recognised across two copies of the package', () => {
 });
 
 it.each<[string, unknown]>([
-  ['an error of a library', Object.assign(new Error('token canary-1'), { response: 'canary-1', cause: { token: 'canary-1' } })],
+  [
+    'an error of a library',
+    Object.assign(new Error('token canary-1'), { response: 'canary-1', cause: { token: 'canary-1' } }),
+  ],
   ['a thrown text', 'canary-1'],
   ['nothing', undefined],
 ])('wraps %s without what it quotes', (_sentence, thrown) => {

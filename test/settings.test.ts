@@ -22,7 +22,8 @@ function fileWith(name: string, text: string, mode = 0o600): string {
 function keyOf(env: Record<string, string>, masterKey?: () => Buffer | null): unknown {
   const key = readSettings(env, { database, ...(masterKey && { masterKey }) }).masterKey;
   if (Buffer.isBuffer(key)) return key.toString('hex');
-  if ('passphrase' in key) return `passphrase ${typeof key.passphrase === 'string' ? key.passphrase : key.passphrase.unwrap()}`;
+  if ('passphrase' in key)
+    return `passphrase ${typeof key.passphrase === 'string' ? key.passphrase : key.passphrase.unwrap()}`;
   return key.unwrap().toString('hex');
 }
 
@@ -30,7 +31,11 @@ it.each<[string, () => unknown, string]>([
   ['hexadecimal text', () => keyOf({ CREDLIFE_MASTER_KEY: HEX }), HEX],
   ['base64 text', () => keyOf({ CREDLIFE_MASTER_KEY: BASE64 }), '03'.repeat(32)],
   ['a file', () => keyOf({ CREDLIFE_MASTER_KEY_FILE: fileWith('key', `${HEX}\n`) }), HEX],
-  ['a passphrase file', () => keyOf({ CREDLIFE_PASSPHRASE_FILE: fileWith('pass', 'correct horse\n') }), 'passphrase correct horse'],
+  [
+    'a passphrase file',
+    () => keyOf({ CREDLIFE_PASSPHRASE_FILE: fileWith('pass', 'correct horse\n') }),
+    'passphrase correct horse',
+  ],
   ["the host's own key", () => keyOf({}, () => Buffer.alloc(32, 9)), '09'.repeat(32)],
   ['the variable before all others', () => keyOf({ CREDLIFE_MASTER_KEY: HEX }, () => Buffer.alloc(32, 9)), HEX],
 ])('takes the master key from %s', (_sentence, read, expected) => {
@@ -41,12 +46,32 @@ it.each<[string, string, () => unknown]>([
   ['no key anywhere', 'ERR_CONFIG_MASTER_KEY_MISSING', () => keyOf({})],
   ['a host without a key', 'ERR_CONFIG_MASTER_KEY_MISSING', () => keyOf({}, () => null)],
   ['a short key', 'ERR_CONFIG_MASTER_KEY_MALFORMED', () => keyOf({ CREDLIFE_MASTER_KEY: 'abcd' })],
-  ['a passphrase in the place of a key', 'ERR_CONFIG_MASTER_KEY_MALFORMED', () => keyOf({ CREDLIFE_MASTER_KEY: 'correct horse battery' })],
-  ['an empty passphrase', 'ERR_CONFIG_MASTER_KEY_MALFORMED', () => keyOf({ CREDLIFE_PASSPHRASE_FILE: fileWith('empty', ' \n') })],
-  ['a missing file', 'ERR_CONFIG_FILE_UNREADABLE', () => keyOf({ CREDLIFE_MASTER_KEY_FILE: join(folder.path, 'none') })],
-  ['a key file for everybody', 'ERR_CONFIG_FILE_UNREADABLE', () => keyOf({ CREDLIFE_MASTER_KEY_FILE: fileWith('open', HEX, 0o644) })],
+  [
+    'a passphrase in the place of a key',
+    'ERR_CONFIG_MASTER_KEY_MALFORMED',
+    () => keyOf({ CREDLIFE_MASTER_KEY: 'correct horse battery' }),
+  ],
+  [
+    'an empty passphrase',
+    'ERR_CONFIG_MASTER_KEY_MALFORMED',
+    () => keyOf({ CREDLIFE_PASSPHRASE_FILE: fileWith('empty', ' \n') }),
+  ],
+  [
+    'a missing file',
+    'ERR_CONFIG_FILE_UNREADABLE',
+    () => keyOf({ CREDLIFE_MASTER_KEY_FILE: join(folder.path, 'none') }),
+  ],
+  [
+    'a key file for everybody',
+    'ERR_CONFIG_FILE_UNREADABLE',
+    () => keyOf({ CREDLIFE_MASTER_KEY_FILE: fileWith('open', HEX, 0o644) }),
+  ],
   ['an unknown keeper', 'ERR_CONFIG_MALFORMED', () => keyOf({ CREDLIFE_MASTER_KEY: HEX, CREDLIFE_KEEPER: 'yes' })],
-  ['an unknown log level', 'ERR_CONFIG_MALFORMED', () => keyOf({ CREDLIFE_MASTER_KEY: HEX, CREDLIFE_LOG_LEVEL: 'loud' })],
+  [
+    'an unknown log level',
+    'ERR_CONFIG_MALFORMED',
+    () => keyOf({ CREDLIFE_MASTER_KEY: HEX, CREDLIFE_LOG_LEVEL: 'loud' }),
+  ],
 ])('refuses %s', (_sentence, code, read) => {
   expect(codeOf(read)).toBe(code);
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod/v4';
 import { StorageError } from '../errors.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import type { CredentialId } from '../lifecycle/credential.ts';
 import type { EndpointState, LedgerStore, NoticeEpisode, PendingRevocation, StoredTest } from './ledger.ts';
 import { instantText, requireId, requireText, TEXT_LIMITS } from './texts.ts';
@@ -119,7 +120,7 @@ function documentOf(name: DocumentName, body: object, revision = 1): LedgerDocum
 }
 
 const instant = z.iso.datetime().transform((text) => new Date(text));
-const json = z.record(z.string(), z.json());
+const json = z.custom<JsonObject>(isJsonObject);
 const endpointSchema = z.strictObject({
   endpoint: z.string(),
   revision: z.int().positive(),
@@ -159,11 +160,15 @@ const testSchema = z.strictObject({
       latencyMs: z.number(),
       endpoint: z.string(),
       permissionsVerified: z.array(z.string()),
-      metadata: z.record(z.string(), z.string()),
+      metadata: z.custom<Record<string, string>>(isTexts),
     }),
     testedAt: instant,
   }),
 });
+
+function isTexts(value: unknown): boolean {
+  return isJsonObject(value) && Object.values(value).every((text) => typeof text === 'string');
+}
 
 /** @throws StorageError `ERR_STORE_RECORD_INVALID` */
 function parseBody<T>(schema: z.ZodType<T>, body: string): T {

@@ -61,3 +61,15 @@ export function requireStorable(record: CredentialRecord): void {
 export function compareTexts(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));
 }
+
+/** The least text that is greater than all texts that begin with `prefix`; `null` when there is none. */
+export function successorOf(prefix: string): string | null {
+  const points = [...prefix];
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    const point = last.codePointAt(0) ?? 0;
+    if (point === 0x10ffff) continue;
+    // Surrogates are no characters: what follows U+D7FF is U+E000.
+    return points.join('') + String.fromCodePoint(point === 0xd7ff ? 0xe000 : point + 1);
+  }
+  return null;
+}

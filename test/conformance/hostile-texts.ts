@@ -25,13 +25,15 @@ export const UNSTORABLE_TEXTS: readonly [string, string][] = [
   ['half a character', 'a\uD800'],
 ];
 
+const named = (text: string) => ({ id: text, name: text, protocol: text, ownerId: text, scopeId: text });
 const MEBIBYTE = 2 ** 20;
 
 /** Faithful or refused, in every text field: part of `recordStoreConformance`. */
 export function hostileTextConformance(store: () => RecordStore): void {
   describe('hostile texts', () => {
     it.each(HOSTILE_TEXTS)('keep their bytes in every field and find nothing else: %j', async (text) => {
-      const record = aRecord({ id: text, name: text, protocol: text, ownerId: text, scopeId: text, tags: [text] });
+      const config = Object.fromEntries([[text, { nested: Object.fromEntries([[text, [text]]]) }]]);
+      const record = aRecord({ ...named(text), tags: [text], config });
       await store().insert(record, []);
       await store().insert(aRecord({ id: 'bystander' }), []);
       expect(await store().get(text)).toEqual(record);

@@ -12,10 +12,13 @@ import { SingleFlight } from './single-flight.ts';
  */
 export class Adoption {
   readonly #surroundings: Surroundings;
+  readonly #onAdopted: (id: CredentialId) => Promise<void>;
   readonly #flights = new SingleFlight<CredentialId>();
 
-  constructor(surroundings: Surroundings) {
+  /** @param onAdopted Called once for each credential that was new. */
+  constructor(surroundings: Surroundings, onAdopted: (id: CredentialId) => Promise<void>) {
     this.#surroundings = surroundings;
+    this.#onAdopted = onAdopted;
   }
 
   /** @throws ConfigurationError `ERR_CONFIG_MALFORMED`, `ERR_CONFIG_UNKNOWN_PROTOCOL` */
@@ -42,6 +45,7 @@ export class Adoption {
     const unowned = { ownerId: null, scopeId: null, tags: [] } as const;
     try {
       await registerRecord(this.#surroundings, { ...entry, ...unowned, id, origin: 'adopted' });
+      await this.#onAdopted(id);
     } catch (error) {
       // Another process adopted the same input first: it is the same credential.
       if (!isCredentialError(error) || error.code !== 'ERR_STORE_DUPLICATE') throw error;

@@ -1,7 +1,7 @@
 import { accessDenied, type Access } from './access/access-key.ts';
 import type { AccessScope, AdoptedEntry, CredentialHandle, EngineClient, OperatorHandle } from './client.ts';
 import type { CredentialEngine } from './engine.ts';
-import { AccessError } from './errors.ts';
+import { AccessError, isCredentialError } from './errors.ts';
 
 /** An `EngineClient` over an engine in the same process. */
 export function createEmbeddedClient(engine: CredentialEngine): EngineClient {
@@ -66,10 +66,13 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
 }
 
 async function exists(engine: CredentialEngine, id: string): Promise<boolean> {
-  return engine.get(id).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await engine.get(id);
+    return true;
+  } catch (error) {
+    if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 function requireCredential(access: Access, id: string): void {

@@ -8,6 +8,7 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
+import { requireEngineOptions, requireRegisterInput } from './engine-options.ts';
 import { ConfigurationError, InternalError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
@@ -110,7 +111,7 @@ export class CredentialEngine {
     this.#awakening = new Awakening(surroundings, (event) => {
       this.#bus.publish(event);
     });
-    this.#adoption = new Adoption(surroundings);
+    this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({ ports, records, owner, run: (claim) => this.#runDue(claim) });
@@ -125,6 +126,7 @@ export class CredentialEngine {
    * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH`
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
+    requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
     const { database } = options;
     const stores = typeof database === 'string' ? await openStores(database, ports) : database;
@@ -147,6 +149,7 @@ export class CredentialEngine {
    */
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
+    requireRegisterInput(input);
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
     const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
     const record = await registerRecord(this.#surroundings, {
@@ -302,7 +305,7 @@ export class CredentialEngine {
     return material;
   }
 
-  async #usable(record: CredentialRecord, signal: AbortSignal | undefined): Promise<CredentialRecord> {
+  async #usable(record: CredentialRecord, signal: AbortSignal | undefined, isRetry = false): Promise<CredentialRecord> {
     const { decision, reason } = decideUse(record, this.#ports.clock.now());
     if (decision === 'serve') return record;
     if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
@@ -313,7 +316,11 @@ export class CredentialEngine {
     await this.#refresh(record, reason, signal);
     const refreshed = await this.#require(record.id);
     const now = this.#ports.clock.now();
-    if (!isAlive(refreshed, now) || decideUse(refreshed, now).decision === 'refuse') throw refusal(refreshed, now);
+    const { decision: then } = decideUse(refreshed, now);
+    // What an interrupted refresh had brought may have expired before it was found: that is no answer yet.
+    const found = then === 'refreshFirst' && refreshed.generation > record.generation && !isRetry;
+    if (found && !isAlive(refreshed, now)) return this.#usable(refreshed, signal, true);
+    if (!isAlive(refreshed, now) || then === 'refuse') throw refusal(refreshed, now);
     return refreshed;
   }
 

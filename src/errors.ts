@@ -121,6 +121,7 @@ export const ERROR_CATALOGUE = {
     action: 'Install the package that the message names beside this one.',
   },
   ERR_STORE_CORRUPT: { kind: 'storage', action: 'The file is not an intact database. Restore it from a backup.' },
+  ERR_STORE_FOREIGN: { kind: 'storage', action: 'Name a file of its own for the credentials; nothing was changed.' },
   ERR_STORE_SCHEMA_TOO_NEW: {
     kind: 'storage',
     action: 'The database was written by a newer version. Use that version or a newer one.',
@@ -150,6 +151,12 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'The sandbox needs the development dependencies. Run it from a source checkout with "npm start".',
   },
+  ERR_SANDBOX_PORT_TAKEN: {
+    kind: 'configuration',
+    action:
+      'End the other sandbox of this folder, or remove the folder "sandbox" and the credentials in it to begin anew.',
+  },
+  ERR_USAGE: { kind: 'configuration', action: 'Run "credlife help" to see commands and options.' },
   ERR_NODE_TOO_OLD: { kind: 'configuration', action: 'Install the Node.js version that the message names, or newer.' },
   ERR_ENGINE_CLOSED: { kind: 'internal', action: 'Open a new engine.' },
   ERR_INTERNAL: { kind: 'internal', action: 'This is a fault of the engine. Report it with the code and the log.' },

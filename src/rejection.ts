@@ -1,7 +1,8 @@
 import type { RejectionDecision } from './client.ts';
+import { toCredentialError } from './errors.ts';
 import type { CredentialId, CredentialRecord, Reason } from './lifecycle/credential.ts';
 import { driverInput, openRecord, requireRecord, type Surroundings } from './lifecycle/effects.ts';
-import { decideUnconfirmedRejection, isAlive } from './lifecycle/policy.ts';
+import { decideUnconfirmedRejection, decideUse, isAlive } from './lifecycle/policy.ts';
 import type { Confirmation } from './protocols/protocol.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -34,8 +35,11 @@ export class RejectionReports {
     const current = { generation: record.generation } as const;
     if (record.generation !== generation)
       return { ...current, decision: 'alreadyRefreshed', reason: 'newerGeneration' };
+    const { decision: use } = decideUse(record, this.#surroundings.ports.clock.now());
+    if (use === 'refuse') return { ...current, decision: 'notRefreshed', reason: record.reason };
     if (this.#wasJustAccepted(id, generation)) return { ...current, decision: 'stillAccepted', reason: 'confirmed' };
     const confirmation = await this.#confirm(record);
+    if (confirmation === 'unknown') return { ...current, decision: 'notRefreshed', reason: 'confirmationFailed' };
     if (confirmation === 'accepted') {
       this.#accepted.set(id, { generation, untilMs: this.#nowMs() + ACCEPTED_FOR_MS });
       return { ...current, decision: 'stillAccepted', reason: 'confirmed' };
@@ -45,16 +49,26 @@ export class RejectionReports {
     if (confirmation === 'unconfirmable' && unconfirmed.decision === 'keep') {
       return { ...current, decision: 'notRefreshed', reason: 'unconfirmed' };
     }
-    await this.#refresh(record, 'rejectedByApi');
+    await this.#refresh(record, confirmation === 'rejected' ? 'rejectionConfirmed' : 'rejectedByApi');
     const after = await requireRecord(this.#surroundings, id);
     const decision = after.generation > generation ? 'refreshed' : 'notRefreshed';
     return { decision, reason: after.reason, generation: after.generation };
   }
 
-  async #confirm(record: CredentialRecord): Promise<Confirmation> {
-    if (!isAlive(record, this.#surroundings.ports.clock.now())) return 'rejected';
+  /** `unknown` while the endpoint that could tell cannot be asked: then nothing is refreshed on suspicion. */
+  async #confirm(record: CredentialRecord): Promise<Confirmation | 'unknown'> {
+    const { ports } = this.#surroundings;
+    if (!isAlive(record, ports.clock.now())) return 'rejected';
     const opened = await openRecord(this.#surroundings, record);
-    return opened.driver.confirm(driverInput(opened, AbortSignal.timeout(CONFIRMATION_TIMEOUT_MS)));
+    try {
+      return await opened.driver.confirm(driverInput(opened, AbortSignal.timeout(CONFIRMATION_TIMEOUT_MS)));
+    } catch (error) {
+      ports.logger.warn(
+        { credentialId: record.id, code: toCredentialError(error).code },
+        'A rejection could not be confirmed.',
+      );
+      return 'unknown';
+    }
   }
 
   #wasJustAccepted(id: CredentialId, generation: number): boolean {

@@ -34,7 +34,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 export function readSettings(env: Environment, defaults: SettingsDefaults): Settings {
   const database = env['CREDLIFE_DATABASE'] ?? defaults.database;
   const keeper = env['CREDLIFE_KEEPER'] ?? 'auto';
-  const logLevel = env['CREDLIFE_LOG_LEVEL'] ?? 'warn';
+  const logLevel = env['CREDLIFE_LOG_LEVEL'] ?? 'error';
   const knownKeeper = KEEPER.find((name) => name === keeper);
   if (!knownKeeper) throw malformed('CREDLIFE_KEEPER', KEEPER);
   if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);

@@ -40,6 +40,7 @@ export const REASONS = [
   'refreshDue',
   'firstUse',
   'rejectedByApi',
+  'rejectionConfirmed',
   'recovering',
   'refreshed',
   'transientFailure',

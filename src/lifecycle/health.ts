@@ -1,4 +1,4 @@
-import { isCredentialError } from '../errors.ts';
+import { errorOfCode, isCredentialError } from '../errors.ts';
 import type { TestResult } from '../protocols/protocol.ts';
 import { lifecycleStateOf, type CredentialRecord, type Health } from './credential.ts';
 import { driverInput, eventsOf, openRecord, requireRecord, revised, settledAt, type Surroundings } from './effects.ts';
@@ -31,7 +31,9 @@ function failedTest(surroundings: Surroundings, record: CredentialRecord): TestR
   const { failure } = record;
   if (isRevoked(record))
     return testResult(surroundings, record, 'This credential was revoked. [ERR_CREDENTIAL_REVOKED]');
-  const message = failure === null ? 'The credential has no usable grant.' : `${failure.message} [${failure.code}]`;
+  const message = failure
+    ? errorOfCode(failure.code, failure.message).describe()
+    : 'The credential has no usable grant.';
   return testResult(surroundings, record, message);
 }
 

@@ -39,7 +39,7 @@ async function revokeUpstream(
   try {
     const opened = await openRecord(surroundings, record);
     await opened.driver.revoke(driverInput(opened, signal));
-    await vault.collect(record, []);
+    await vault.deleteAll(record);
   } catch (error) {
     ports.logger.warn(
       { credentialId: record.id, code: toCredentialError(error).code },

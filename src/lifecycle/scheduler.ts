@@ -21,7 +21,8 @@ export class Scheduler {
   readonly #running = new Set<Promise<void>>();
   #cancelTimer: (() => void) | null = null;
   #ticking: Promise<void> | null = null;
-  #stopped = false;
+  /** Until it was started, and after it was stopped, it takes no work, whoever wakes it. */
+  #stopped = true;
 
   constructor(options: { ports: Ports; records: RecordStore; owner: string; run: (claim: Claim) => Promise<void> }) {
     this.#ports = options.ports;
@@ -31,6 +32,7 @@ export class Scheduler {
   }
 
   start(): void {
+    this.#stopped = false;
     this.#sleep(0);
   }
 

@@ -68,7 +68,7 @@ export async function sealGrant(
 
 /** Points the record at the sealed answer. A newer generation that is already there wins; a revoked credential stays revoked. */
 export async function commitGrant(surroundings: Surroundings, underWay: Answered): Promise<Settled> {
-  const { records, vault, ports } = surroundings;
+  const { records, ports } = surroundings;
   const { attempt, claim, issued } = underWay;
   for (;;) {
     const record = await requireRecord(surroundings, attempt.credentialId);
@@ -106,11 +106,27 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
         events,
       })
     ) {
-      // Readers that hold the record before this one still find its grant.
-      const keep = [next.registered, next.grant, record.grant].filter((pointer) => pointer !== null);
-      await vault.collect(next, keep);
+      await collectGarbage(surroundings, next, record.grant);
       return settledAt(next, events);
     }
+  }
+}
+
+/** Deletes what nothing points at any more. Readers that hold the record before this one still find its grant. */
+async function collectGarbage(
+  { vault, ports }: Surroundings,
+  record: CredentialRecord,
+  previous: CredentialRecord['grant'],
+): Promise<void> {
+  const keep = [record.registered, record.grant, previous].filter((pointer) => pointer !== null);
+  try {
+    await vault.collect(record, keep, record.generation);
+  } catch (error) {
+    // The grant is committed; what is left over goes with the next one.
+    ports.logger.warn(
+      { credentialId: record.id, code: toCredentialError(error).code },
+      'Old values could not be deleted.',
+    );
   }
 }
 
@@ -150,8 +166,14 @@ export async function recordFailure(
     reuseGraceMs: traits.reuseGraceMs,
     deadlineMs: traits.deadlineMs,
   };
-  const settlement = settleFailed(record, failure, failed, now);
-  return writeFailure(surroundings, { record, attempt, claim }, { settlement, failure, now });
+  const judged = attempt.reason === 'rejectionConfirmed' ? endedAt(record, now) : record;
+  const settlement = settleFailed(judged, failure, failed, now);
+  return writeFailure(surroundings, { record: judged, attempt, claim }, { settlement, failure, now });
+}
+
+/** The other side itself said that it does not accept the token any more: whatever its expiry was, its life is over. */
+function endedAt(record: CredentialRecord, now: Date): CredentialRecord {
+  return record.expiresAt !== null && record.expiresAt < now ? record : { ...record, expiresAt: now };
 }
 
 /** Too early to present a token again that may be spent: the record says so and when it will be tried. */

@@ -12,6 +12,7 @@ export const DEFAULT_BOUNDS: FetchBounds = { deadlineMs: 20_000, maxBodyBytes: 1
 
 /** Failures before a byte of the request left: the token in it was not spent. */
 const NOT_SENT = new Set([
+  'EBADPORT',
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -114,5 +115,7 @@ function networkCode(error: unknown, depth = 0): string {
   if ('errors' in error && Array.isArray(error.errors) && error.errors.length > 0)
     return networkCode(error.errors[0], depth + 1);
   if ('code' in error && typeof error.code === 'string') return error.code;
+  // The HTTP client refuses some ports before it connects, without a code.
+  if (error.message === 'bad port') return 'EBADPORT';
   return error.cause === undefined ? error.name : networkCode(error.cause, depth + 1);
 }

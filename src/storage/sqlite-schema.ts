@@ -10,24 +10,45 @@ const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [found, addSear
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
+/** Marks a database file as ours ("crlf"), so that no other program's file is ever taken over. */
+const APPLICATION_ID = 0x63726c66;
+
 /**
  * Brings a database to the current schema, in one transaction: a process that dies midway leaves the old one.
  *
- * @throws StorageError `ERR_STORE_SCHEMA_TOO_NEW`
+ * @throws StorageError `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`
  */
 export function migrate(db: Database.Database, path: string): void {
+  if (requireOurs(db, path) === SCHEMA_VERSION) return;
   db.transaction(() => {
-    const version = Number(db.pragma('user_version', { simple: true }));
-    if (version > SCHEMA_VERSION) {
-      throw new StorageError(
-        'ERR_STORE_SCHEMA_TOO_NEW',
-        `The database ${path} has schema version ${version}; this version reads ${SCHEMA_VERSION}.`,
-      );
-    }
+    // Another process may have done it meanwhile.
+    const version = requireOurs(db, path);
     for (const step of MIGRATIONS.slice(version)) step(db);
-    // A write, even of the same value, would make every open a commit and every other process reread.
-    if (version < SCHEMA_VERSION) db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
   }).immediate();
+}
+
+/**
+ * The schema version of a database that is ours; 0 for an empty one.
+ *
+ * @throws StorageError `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`
+ */
+export function requireOurs(db: Database.Database, path: string): number {
+  // One snapshot: between two reads another process may found the database.
+  const { version, isOurs, tables } = db.transaction(() => ({
+    version: Number(db.pragma('user_version', { simple: true })),
+    isOurs: Number(db.pragma('application_id', { simple: true })) === APPLICATION_ID,
+    tables: db.prepare<[], number>('SELECT count(*) FROM sqlite_schema').pluck().get() ?? 0,
+  }))();
+  if (!isOurs && (tables > 0 || version > 0)) {
+    throw new StorageError('ERR_STORE_FOREIGN', `The file ${path} is a database of another program.`);
+  }
+  if (version <= SCHEMA_VERSION) return version;
+  throw new StorageError(
+    'ERR_STORE_SCHEMA_TOO_NEW',
+    `The database ${path} has schema version ${version}; this version reads ${SCHEMA_VERSION}.`,
+  );
 }
 
 function found(db: Database.Database): void {

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import type { Clock } from '../ports.ts';
 import { translated } from './sqlite-errors.ts';
 import { SqliteRecordStore } from './sqlite-records.ts';
-import { migrate } from './sqlite-schema.ts';
+import { migrate, requireOurs } from './sqlite-schema.ts';
 import { SqliteSecretStore } from './sqlite-secrets.ts';
 import type { Stores } from './stores.ts';
 
@@ -15,7 +15,7 @@ const BUSY_TIMEOUT_MS = 5_000;
  * Opens a SQLite database (WAL, so that several processes share it), creating the file with mode 0600 if it is missing.
  * Its folder must exist. `'memory'` is a database that ends with the process.
  *
- * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`
+ * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`
  */
 export function openSqlite(path: string, clock: Clock): Stores {
   const db = openSqliteDatabase(path);
@@ -28,6 +28,8 @@ export function openSqliteDatabase(path: string): Database.Database {
     if (path !== 'memory') closeSync(openSync(path, 'a', 0o600));
     const db = new Database(path === 'memory' ? ':memory:' : path, { timeout: BUSY_TIMEOUT_MS });
     try {
+      // Before anything is changed: the file may be another program's, or a later version's.
+      requireOurs(db, path);
       db.pragma('journal_mode = WAL');
       // FULL for every commit, not only for the journal's: with NORMAL a power cut takes back the last commits of a WAL, and each
       // kind of commit here is one that must not be taken back. A refresh: a lost grant. A claim: its fence number is given out

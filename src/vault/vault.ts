@@ -66,12 +66,20 @@ export class Vault {
     await this.#secrets.delete({ credentialId: owner.id, ...pointer });
   }
 
-  /** Deletes every value of a credential but the ones named in `keep`. */
-  async collect(owner: SecretOwner, keep: readonly SecretPointer[]): Promise<void> {
+  /**
+   * Deletes the values of a credential up to generation `through` but the ones named in `keep`. What is later than that
+   * may be the answer that another holder is just about to point at.
+   */
+  async collect(owner: SecretOwner, keep: readonly SecretPointer[], through: number): Promise<void> {
     const kept = new Set(keep.map(pointerName));
     for (const key of await this.#secrets.list(owner.id)) {
-      if (!kept.has(pointerName(key))) await this.#secrets.delete(key);
+      if (key.generation <= through && !kept.has(pointerName(key))) await this.#secrets.delete(key);
     }
+  }
+
+  /** Deletes every value of a credential. */
+  async deleteAll(owner: SecretOwner): Promise<void> {
+    for (const key of await this.#secrets.list(owner.id)) await this.#secrets.delete(key);
   }
 }
 

@@ -9,6 +9,7 @@ interface Timer {
 export class TestClock implements Clock {
   #aheadMs = 0;
   readonly #timers = new Set<Timer>();
+  #frozen = false;
 
   now(): Date {
     return new Date(systemClock.now().getTime() + this.#aheadMs);
@@ -20,12 +21,18 @@ export class TestClock implements Clock {
   }
 
   schedule(delayMs: number, callback: () => void, options?: { readonly keepAlive?: boolean }): () => void {
-    const cancelReal = systemClock.schedule(delayMs, () => timer.fire(), options);
+    const cancelReal = systemClock.schedule(
+      delayMs,
+      () => {
+        timer.fire();
+      },
+      options,
+    );
     const timer: Timer = {
       dueMs: this.hostTime().ms + delayMs,
       fire: () => {
         cancel();
-        callback();
+        if (!this.#frozen) callback();
       },
     };
     const cancel = (): void => {
@@ -34,6 +41,11 @@ export class TestClock implements Clock {
     };
     this.#timers.add(timer);
     return cancel;
+  }
+
+  /** No timer fires any more: what a process that was killed leaves behind. */
+  freeze(): void {
+    this.#frozen = true;
   }
 
   advance(ms: number): void {

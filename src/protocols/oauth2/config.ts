@@ -3,13 +3,10 @@ import { ConfigurationError } from '../../errors.ts';
 import type { JsonObject } from '../../json.ts';
 
 /** An endpoint URL: https, or http when `allowInsecureTransport` is set; no user, password or fragment in it. */
-const url = z
-  .url({ protocol: /^https?$/ })
-  .regex(/^[\x21-\x7e]+$/)
-  .refine((text) => {
-    const parsed = URL.parse(text);
-    return parsed === null || (parsed.username === '' && parsed.password === '' && parsed.hash === '');
-  }, 'must hold no user, password or fragment');
+const url = z.url({ protocol: /^https?$/ }).refine((text) => {
+  const parsed = URL.parse(text);
+  return parsed === null || (parsed.username === '' && parsed.password === '' && parsed.hash === '');
+}, 'must hold no user, password or fragment');
 const scope = z
   .string()
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/, 'must be names separated by single spaces');

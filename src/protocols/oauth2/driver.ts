@@ -30,7 +30,7 @@ import {
   revocationRequest,
   type Exchange,
 } from './request.ts';
-import { processTokenResponse } from './response.ts';
+import { processTokenResponse, withoutEmptyRefreshToken } from './response.ts';
 
 const METADATA_LIFE_MS = 600_000;
 
@@ -91,7 +91,7 @@ export class OAuth2Driver implements ProtocolDriver {
     // The server's metadata may take a request of its own; only the token request spends the token.
     const fetch: Fetch = async (url, init) => {
       await beforeSend();
-      return this.#fetch(url, init);
+      return withoutEmptyRefreshToken(await this.#fetch(url, init));
     };
     const exchange: Exchange = { ...opened, server, fetch };
     const requestedAt = this.#ports.clock.now();

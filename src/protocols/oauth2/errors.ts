@@ -13,8 +13,6 @@ import {
   type CredentialError,
 } from '../../errors.ts';
 
-const RESPONSE_NOT_CONFORMING = 'OAUTH_RESPONSE_IS_NOT_CONFORM';
-
 /**
  * Turns what openid-client throws into an error of the catalogue. The library's errors carry tokens and bodies in
  * `cause`, so nothing of them is kept but the OAuth error code (RFC 6749 §5.2) and the HTTP status.
@@ -24,7 +22,8 @@ export function translateOAuth2Error(error: unknown, host: string): unknown {
   if (own) return own;
   if (error instanceof ResponseBodyError) return fromErrorResponse(error.error, error.status, host);
   if (error instanceof WWWAuthenticateChallengeError) return fromStatus(error.status, host);
-  if (error instanceof ClientError && error.code === RESPONSE_NOT_CONFORMING && error.cause instanceof Response) {
+  // Whatever the body is, a refusal is an answer: the request was not carried out.
+  if (error instanceof ClientError && error.cause instanceof Response && error.cause.status >= 400) {
     return fromStatus(error.cause.status, host);
   }
   if (error instanceof ClientError || error instanceof AuthorizationResponseError)

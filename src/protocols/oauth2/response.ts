@@ -1,3 +1,4 @@
+import { isPlainObject } from '../../json.ts';
 import { Secret } from '../../secret.ts';
 import type { Issued } from '../protocol.ts';
 import type { OAuth2Config, OAuth2Grant } from './config.ts';
@@ -37,4 +38,25 @@ function expiryOf(expiresIn: unknown, requestedAt: Date): Date | null {
   const seconds = typeof expiresIn === 'number' ? expiresIn : Number.NaN;
   if (!(seconds > 0 && seconds <= MAX_LIFETIME_SECONDS)) return null;
   return new Date(requestedAt.getTime() + Math.floor(seconds * 1000));
+}
+
+/**
+ * Some servers say "no new refresh token" with an empty or null member. openid-client refuses the whole answer then, after
+ * the token was spent; so it never gets to see the member.
+ */
+export async function withoutEmptyRefreshToken(response: Response): Promise<Response> {
+  const text = await response.text();
+  const { status, headers } = response;
+  return new Response(text === '' ? null : withoutEmptyMember(text), { status, headers });
+}
+
+function withoutEmptyMember(text: string): string {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (!isPlainObject(body) || (body['refresh_token'] !== '' && body['refresh_token'] !== null)) return text;
+  return JSON.stringify({ ...body, refresh_token: undefined });
 }

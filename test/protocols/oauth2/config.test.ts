@@ -58,7 +58,7 @@ it.each<[string, string, unknown, string]>([
     'an unknown member',
     'client_credentials',
     { clientSecret: 'hunter2', password: 'hunter2' },
-    'secret has unknown members: password',
+    'secret has unknown members.',
   ],
   ['a refresh grant without a token', 'refresh_token', { clientSecret: 'hunter2' }, 'secret.refreshToken is needed'],
 ])('refuses a secret: %s', (_sentence, grantType, secret, problem) => {

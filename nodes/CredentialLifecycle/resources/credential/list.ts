@@ -1,0 +1,81 @@
+import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import { filterFrom, listUpTo } from '../../../../src/n8n/operator.ts';
+import { credentialItem } from '../../../../src/n8n/output.ts';
+import type { Operation } from './operation.ts';
+
+const SHOWN = { resource: ['credential'], operation: ['list'] };
+
+const properties: INodeProperties[] = [
+  {
+    displayName: 'Return All',
+    name: 'returnAll',
+    type: 'boolean',
+    default: false,
+    description: 'Whether to return all results or only up to a given limit',
+    displayOptions: { show: SHOWN },
+  },
+  {
+    displayName: 'Limit',
+    name: 'limit',
+    type: 'number',
+    typeOptions: { minValue: 1 },
+    default: 50,
+    description: 'Max number of results to return',
+    displayOptions: { show: { ...SHOWN, returnAll: [false] } },
+  },
+  {
+    displayName: 'Filters',
+    name: 'filters',
+    type: 'collection',
+    placeholder: 'Add Filter',
+    default: {},
+    displayOptions: { show: SHOWN },
+    options: [
+      { displayName: 'Owner ID', name: 'ownerId', type: 'string', default: '' },
+      { displayName: 'Protocol', name: 'protocol', type: 'string', default: '', placeholder: 'oauth2' },
+      {
+        displayName: 'State',
+        name: 'state',
+        type: 'options',
+        options: [
+          { name: 'Expired', value: 'expired' },
+          { name: 'Pending', value: 'pending' },
+          { name: 'Refreshing', value: 'refreshing' },
+          { name: 'Revoked', value: 'revoked' },
+          { name: 'Valid', value: 'valid' },
+        ],
+        default: 'valid',
+      },
+      {
+        displayName: 'Tags',
+        name: 'tags',
+        type: 'string',
+        default: '',
+        placeholder: 'production,billing',
+        description: 'Separated by commas. A credential is returned when it carries all of them.',
+      },
+    ],
+  },
+];
+
+/** Credentials with their state, expiry and next action. Needs the scope list. */
+export const listOperation: Operation = {
+  option: {
+    name: 'List',
+    value: 'list',
+    action: 'List credentials',
+    description: 'Credentials with their state, expiry and next action. Needs the scope list.',
+  },
+  properties,
+  run: async ({ context, operator, itemIndex }) => {
+    const filter = filterFrom(context.getNodeParameter('filters', itemIndex, {}));
+    const credentials = await listUpTo(operator, filter, limitOf(context, itemIndex));
+    return credentials.map(credentialItem);
+  },
+};
+
+function limitOf(context: IExecuteFunctions, itemIndex: number): number {
+  if (context.getNodeParameter('returnAll', itemIndex, false)) return Number.POSITIVE_INFINITY;
+  const limit: unknown = context.getNodeParameter('limit', itemIndex, 50);
+  return typeof limit === 'number' && limit >= 1 ? Math.floor(limit) : 50;
+}

@@ -1,0 +1,14 @@
+import { credentialItem } from '../../../../src/n8n/output.ts';
+import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+
+/** Obtains a new token now. Needs the scope refresh. */
+export const refreshOperation: Operation = {
+  option: {
+    name: 'Refresh',
+    value: 'refresh',
+    action: 'Refresh a credential',
+    description: 'Obtains a new token now. Needs the scope refresh.',
+  },
+  properties: [credentialIdFor('refresh')],
+  run: async (call) => [credentialItem(await call.operator.refresh(credentialIdOf(call)))],
+};

@@ -1,0 +1,79 @@
+import { resolve } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
+import { isPlainObject } from '../../json.ts';
+import { lifecycleStateOf } from '../../lifecycle/credential.ts';
+import { printJson, type CommandContext, type GlobalOptions } from '../context.ts';
+import { withEngine } from '../database-location.ts';
+import { exitCodeOfState } from '../exit-codes.ts';
+import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
+import { printCredential, printTest } from './one-credential.ts';
+
+export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
+  readonly name: string;
+  readonly protocol: string;
+  readonly config?: string;
+  readonly issuer?: string;
+  readonly tokenEndpoint?: string;
+  readonly clientId?: string;
+  readonly grantType?: string;
+  readonly scope?: string;
+  readonly testUrl?: string;
+  readonly allowInsecureTransport?: boolean;
+  readonly owner?: string;
+  readonly tag?: readonly string[];
+  readonly test: boolean;
+}
+
+const CLIENT_SECRET: SecretPart = { name: 'clientSecret', question: 'Client secret' };
+const REFRESH_TOKEN: SecretPart = { name: 'refreshToken', question: 'Refresh token' };
+
+/** `credlife register`: stores a credential and tests it. Exit code 0 when it is valid, 3 when it is pending. */
+export async function register(context: CommandContext, options: RegisterCommandOptions): Promise<void> {
+  if (options.config === '-' && options.secretStdin === true) {
+    throw malformed('Standard input can hold the configuration or the secret, not both.');
+  }
+  const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
+  const grantType = config['grantType'] ?? 'client_credentials';
+  const parts = grantType === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
+  await withEngine(context, options, async (engine) => {
+    const secret = await readSecret(context, options, parts);
+    const { state, test, credential } = await engine.register({
+      protocol: options.protocol,
+      name: options.name,
+      ...(options.owner !== undefined && { ownerId: options.owner }),
+      ...(options.tag !== undefined && { tags: options.tag }),
+      config: { grantType, ...config },
+      secret: secret.unwrap(),
+      test: options.test,
+    });
+    context.setExitCode(exitCodeOfState(lifecycleStateOf(state)));
+    if (options.json === true) {
+      printJson(context, { id: credential.id, state, test, credential });
+      return;
+    }
+    await printCredential(context, options, engine, credential);
+    if (test) printTest(context, options.name, test);
+  });
+}
+
+async function readConfig(context: CommandContext, source: string | undefined): Promise<Record<string, unknown>> {
+  if (source === undefined) return {};
+  const text = source === '-' ? await readText(context.input) : readFileText(resolve(context.cwd, source));
+  const config = parseJson(text);
+  if (isPlainObject(config)) return config;
+  throw malformed(`The configuration in ${source === '-' ? 'standard input' : source} is not a JSON object.`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function configOfFlags(options: RegisterCommandOptions): Record<string, unknown> {
+  const { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport } = options;
+  const flags = { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport };
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,48 @@
+import type { CredentialSummary } from '../client.ts';
+import type { CredentialEvent } from '../lifecycle/events.ts';
+import { layOut, type Cell } from './columns.ts';
+import { printLine, widthOf, type CommandContext } from './context.ts';
+import { printable } from './printable.ts';
+import { expiryCell, lastEventCell, nextActionCell, protocolCell, reasonText, stateCell } from './state-words.ts';
+import { troubleLines } from './credential-table.ts';
+
+/** Prints one credential for people: a line per fact, then what is wrong and what to do. */
+export function printDetails(
+  context: CommandContext,
+  credential: CredentialSummary,
+  lastEvent: CredentialEvent | null,
+  now: Date,
+): void {
+  const width = widthOf(context.output);
+  const rows = Object.entries(facts(credential, lastEvent, now)).map(([name, cell]): Cell[] => [
+    { text: name, tone: 'quiet' },
+    { ...cell, text: printable(cell.text) },
+  ]);
+  const [, ...lines] = layOut([{ title: '' }, { title: '', leastWidth: 10 }], rows, width, context.style);
+  for (const line of lines) printLine(context.output, line);
+  for (const line of troubleLines([{ credential, lastEvent }], { width, style: context.style })) {
+    printLine(context.output, line);
+  }
+}
+
+function facts(credential: CredentialSummary, lastEvent: CredentialEvent | null, now: Date): Record<string, Cell> {
+  const { expiresAt, tags, ownerId, scopeId } = credential;
+  const expiry = expiryCell(credential, now);
+  return {
+    name: { text: credential.name, tone: 'strong' },
+    id: { text: credential.id },
+    protocol: protocolCell(credential.protocol),
+    endpoint: { text: credential.endpoint },
+    state: stateCell(credential.state),
+    because: { text: reasonText(credential.reason) },
+    health: { text: credential.health },
+    generation: { text: String(credential.generation) },
+    'expires in': expiresAt === null ? expiry : { text: `${expiry.text} (${expiresAt.toISOString()})` },
+    'next action': nextActionCell(credential, now),
+    'last event': lastEventCell(lastEvent, now),
+    'registered at': { text: credential.createdAt.toISOString() },
+    ...(ownerId !== null && { owner: { text: ownerId } }),
+    ...(scopeId !== null && { scope: { text: scopeId } }),
+    ...(tags.length > 0 && { tags: { text: tags.join(', ') } }),
+  };
+}

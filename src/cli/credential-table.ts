@@ -1,0 +1,70 @@
+import type { CredentialSummary } from '../client.ts';
+import type { CredentialEvent } from '../lifecycle/events.ts';
+import { layOut, wrap, type Cell, type Column } from './columns.ts';
+import { actionOf } from './failure.ts';
+import { printable } from './printable.ts';
+import { expiryCell, lastEventCell, nextActionCell, protocolCell, stateCell, troubleText } from './state-words.ts';
+import type { Style } from './style.ts';
+
+/** A credential and what happened to it last. */
+export interface CredentialRow {
+  readonly credential: CredentialSummary;
+  readonly lastEvent: CredentialEvent | null;
+}
+
+export interface TableOptions {
+  readonly now: Date;
+  readonly width: number;
+  readonly style: Style;
+  /** Adds the column of ids. */
+  readonly ids?: boolean;
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'NAME', leastWidth: 8 },
+  { title: 'PROTOCOL', shortTitle: 'VIA' },
+  { title: 'STATE' },
+  { title: 'EXPIRES IN', shortTitle: 'EXPIRES' },
+  { title: 'NEXT ACTION', shortTitle: 'NEXT' },
+  { title: 'LAST EVENT', shortTitle: 'LAST', leastWidth: 5 },
+];
+const ID_COLUMN: Column = { title: 'ID' };
+const INDENT = '  ';
+
+/** Lines of the table of credentials, title line first. */
+export function credentialTable(rows: readonly CredentialRow[], options: TableOptions): string[] {
+  const columns = options.ids === true ? [...COLUMNS, ID_COLUMN] : COLUMNS;
+  return layOut(
+    columns,
+    rows.map((row) => cellsOf(row, options)),
+    options.width,
+    options.style,
+  );
+}
+
+function cellsOf({ credential, lastEvent }: CredentialRow, { now, ids }: TableOptions): Cell[] {
+  const cells: Cell[] = [
+    { text: printable(credential.name), tone: 'strong' },
+    protocolCell(credential.protocol),
+    stateCell(credential.state),
+    expiryCell(credential, now),
+    nextActionCell(credential, now),
+    lastEventCell(lastEvent, now),
+  ];
+  return ids === true ? [...cells, { text: credential.id, short: credential.id.slice(0, 12), tone: 'quiet' }] : cells;
+}
+
+/** What is wrong with each credential that is not simply valid, and what to do, as wrapped lines. */
+export function troubleLines(
+  rows: readonly CredentialRow[],
+  { width, style }: Pick<TableOptions, 'width' | 'style'>,
+): string[] {
+  return rows.flatMap(({ credential }) => {
+    const trouble = troubleText(credential);
+    if (trouble === null) return [];
+    const sentence = wrap(printable(`${credential.name}: ${trouble}`), width);
+    const action = credential.failure === null ? [] : wrap(actionOf(credential.failure.code), width - INDENT.length);
+    const { tone } = stateCell(credential.state);
+    return [...sentence.map((line) => style(tone, line)), ...action.map((line) => style('quiet', INDENT + line))];
+  });
+}

@@ -1,0 +1,44 @@
+import { isAbsolute, resolve } from 'node:path';
+import { CredentialEngine } from '../engine.ts';
+import { n8nDefaults } from '../n8n/instance.ts';
+import { readSettings, type Settings } from '../settings.ts';
+import type { CommandContext, GlobalOptions } from './context.ts';
+
+const DEFAULT_DATABASE = '.credlife/credentials.db';
+
+/** Path of the database that a command works on: `--database`, `CREDLIFE_DATABASE`, n8n's with `--n8n`, or `.credlife`. */
+export function databasePath(context: CommandContext, options: GlobalOptions): string {
+  const named = options.database ?? context.env['CREDLIFE_DATABASE'];
+  if (named !== undefined && named !== '') return absolute(context, named);
+  return defaultsOf(context, options).database;
+}
+
+/** @throws ConfigurationError when no usable master key is configured */
+export function settingsOf(context: CommandContext, options: GlobalOptions): Settings {
+  const env = { ...context.env, CREDLIFE_DATABASE: databasePath(context, options) };
+  return readSettings(env, defaultsOf(context, options));
+}
+
+/** Opens the engine for `work` and closes it afterwards, whatever happens. */
+export async function withEngine<Result>(
+  context: CommandContext,
+  options: GlobalOptions,
+  work: (engine: CredentialEngine) => Promise<Result>,
+): Promise<Result> {
+  const { database, masterKey } = settingsOf(context, options);
+  const engine = await CredentialEngine.open({ database, masterKey });
+  try {
+    return await work(engine);
+  } finally {
+    await engine.close();
+  }
+}
+
+function defaultsOf(context: CommandContext, { n8n }: GlobalOptions): Parameters<typeof readSettings>[1] {
+  if (n8n === undefined) return { database: absolute(context, DEFAULT_DATABASE) };
+  return n8nDefaults(context.env, n8n === '' ? undefined : absolute(context, n8n));
+}
+
+function absolute(context: CommandContext, path: string): string {
+  return path === 'memory' || isAbsolute(path) ? path : resolve(context.cwd, path);
+}

@@ -1,0 +1,132 @@
+import { Command, Option } from 'commander';
+import type { CommandContext, GlobalOptions } from './context.ts';
+import { grant, type GrantCommandOptions } from './commands/grant.ts';
+import { init } from './commands/init.ts';
+import { list } from './commands/list.ts';
+import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
+import { register, type RegisterCommandOptions } from './commands/register.ts';
+import { parseDuration } from './duration.ts';
+import { exitCodeTable } from './exit-codes.ts';
+import { malformed } from './secret-input.ts';
+import { serve, type ServeCommandOptions } from './serve/serve.ts';
+
+const ID = 'id, its first characters, or a unique name';
+
+/** The command's grammar. Parsing it throws instead of ending the process. */
+export function createProgram(context: CommandContext, version: string): Command {
+  const program = new Command('credlife')
+    .description('Keeps every credential that an automation uses alive, and shows it.')
+    .version(version)
+    .option('--database <file>', 'database (default: CREDLIFE_DATABASE, or .credlife/credentials.db)')
+    .option('--n8n [folder]', "work on the database of n8n's own engine; a folder is written as a path")
+    .option('--json', 'one JSON document instead of text')
+    .option('--debug', 'stack traces with errors')
+    .addHelpText('after', `\nExit codes:\n${exitCodeTable()}\n`)
+    .showSuggestionAfterError(false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.output.write(text),
+      // Errors are printed once, in one line, by whoever runs the program.
+      writeErr: () => undefined,
+    });
+  addSetup(program, context);
+  addRegister(program, context);
+  addVerbs(program, context);
+  addServe(program, context);
+  return program;
+}
+
+function addSetup(program: Command, context: CommandContext): void {
+  program
+    .command('init')
+    .description('make the folder and the master key of a new database')
+    .action((_options: object, command: Command) => {
+      init(context, command.optsWithGlobals<GlobalOptions>());
+    });
+  program
+    .command('list')
+    .description('all credentials with state, expiry and next action')
+    .action((_options: object, command: Command) => list(context, command.optsWithGlobals<GlobalOptions>()));
+}
+
+function addRegister(program: Command, context: CommandContext): void {
+  program
+    .command('register')
+    .description('store a credential and test it')
+    .requiredOption('--name <name>', 'what people call it')
+    .option('--protocol <protocol>', 'protocol', 'oauth2')
+    .option('--config <file>', 'configuration as a JSON object; "-" for standard input')
+    .option('--issuer <url>', 'authorization server, for discovery')
+    .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
+    .option('--client-id <id>', 'client id')
+    .option('--grant-type <type>', 'client_credentials (default) or refresh_token')
+    .option('--scope <scope>', 'scopes, separated by spaces')
+    .option('--test-url <url>', 'a resource that answers 2xx to a good token')
+    .option('--allow-insecure-transport', 'allow http:// endpoints')
+    .option('--owner <id>', 'who owns it')
+    .option('--tag <tag...>', 'tags')
+    .option('--no-test', 'store without testing')
+    .addOption(
+      new Option('--secret-stdin', 'read the secret from standard input').conflicts(['secretFile', 'secretEnv']),
+    )
+    .addOption(new Option('--secret-file <file>', 'read the secret from a file').conflicts('secretEnv'))
+    .option('--secret-env <name>', 'read the secret from an environment variable')
+    .addHelpText(
+      'after',
+      '\nThe secret is the client secret, or a JSON object {"clientSecret": ..., "refreshToken": ...}.' +
+        '\nOn a terminal you are asked for it. It is never taken from an argument.\n',
+    )
+    .action((_options: object, command: Command) =>
+      register(context, command.optsWithGlobals<RegisterCommandOptions>()),
+    );
+}
+
+function addVerbs(program: Command, context: CommandContext): void {
+  const verbs = [
+    { name: 'show', description: 'everything about one credential but its secrets', run: show },
+    { name: 'test', description: 'ask the other side whether it is good', run: test },
+    { name: 'refresh', description: 'get a new grant now', run: refresh },
+    { name: 'revoke', description: 'end it, here and at the other side', run: revoke },
+  ];
+  for (const { name, description, run } of verbs) {
+    program
+      .command(name)
+      .description(description)
+      .argument('<credential>', ID)
+      .action((id: string, _options: object, command: Command) =>
+        run(context, command.optsWithGlobals<GlobalOptions>(), id),
+      );
+  }
+  program
+    .command('use')
+    .description('make sure that it is usable now')
+    .argument('<credential>', ID)
+    .option('--print-material', 'print the request headers: they are SECRET')
+    .action((id: string, _options: object, command: Command) =>
+      use(context, command.optsWithGlobals<UseCommandOptions>(), id),
+    );
+  program
+    .command('grant')
+    .description('issue an access key; it is shown once')
+    .argument('[credential]', ID)
+    .option('--engine', 'for every credential')
+    .requiredOption('--scopes <scopes>', 'some of use,list,test,refresh,rotate,revoke')
+    .action((id: string | undefined, _options: object, command: Command) =>
+      grant(context, command.optsWithGlobals<GrantCommandOptions>(), id),
+    );
+}
+
+function addServe(program: Command, context: CommandContext): void {
+  program
+    .command('serve')
+    .description('keep all credentials alive and show them')
+    .option('--sandbox', 'with a real authorization server on this machine and four sample credentials')
+    .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
+    .action((_options: object, command: Command) => serve(context, command.optsWithGlobals<ServeCommandOptions>()));
+}
+
+function durationArgument(text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs === null) throw malformed('The option --for takes a duration such as 90s, 3m or 1h.');
+  return durationMs;
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod/v4';
+import { ConfigurationError } from './errors.ts';
+import { Secret } from './secret.ts';
+import type { Stores } from './storage/stores.ts';
+import type { MasterKey } from './vault/key-ring.ts';
+
+const MASTER_KEY_BYTES = 32;
+const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'ports']);
+
+/**
+ * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.
+ *
+ * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` for a key of the wrong length or an empty passphrase
+ */
+export function requireEngineOptions(options: {
+  database: string | Stores;
+  masterKey: MasterKey;
+  keeper?: boolean;
+}): void {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
+  if (unknown !== undefined) throw new TypeError(`Unknown option: ${unknown}.`);
+  const { database, keeper } = options;
+  if (!isDatabase(database)) {
+    throw new TypeError("Expected database to be the path of a file, a postgres:// URL, 'memory', or stores.");
+  }
+  if (keeper !== undefined && typeof keeper !== 'boolean') throw new TypeError('Expected keeper to be a boolean.');
+  requireMasterKey(options.masterKey);
+}
+
+function isDatabase(database: unknown): boolean {
+  if (typeof database === 'string') return database !== '' && database !== ':memory:' && !database.includes('\0');
+  return database instanceof Object && 'records' in database && 'secrets' in database;
+}
+
+function requireMasterKey(masterKey: MasterKey): void {
+  if (!Buffer.isBuffer(masterKey) && 'passphrase' in masterKey) {
+    const passphrase = masterKey.passphrase instanceof Secret ? masterKey.passphrase.unwrap() : masterKey.passphrase;
+    if (typeof passphrase === 'string' && passphrase.trim() !== '') return;
+    throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MALFORMED', 'The passphrase is empty.');
+  }
+  const bytes = masterKey instanceof Secret ? masterKey.unwrap() : masterKey;
+  if (Buffer.isBuffer(bytes) && bytes.length === MASTER_KEY_BYTES) return;
+  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MALFORMED', 'The master key is not 32 bytes.');
+}
+
+const registerInputSchema = z.strictObject({
+  protocol: z.string(),
+  name: z.string(),
+  ownerId: z.string().optional(),
+  scopeId: z.string().optional(),
+  tags: z.array(z.string()).readonly().optional(),
+  config: z.unknown(),
+  secret: z.unknown(),
+  test: z.boolean().optional(),
+});
+
+/** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field */
+export function requireRegisterInput(input: unknown): void {
+  const result = registerInputSchema.safeParse(input);
+  if (result.success) return;
+  const issue = result.error.issues[0];
+  const field = issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : (issue?.path.join('.') ?? '');
+  const problem = issue?.code === 'unrecognized_keys' ? 'is not known' : 'is missing or of the wrong type';
+  throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The field ${JSON.stringify(field.slice(0, 80))} ${problem}.`);
+}

@@ -1,0 +1,52 @@
+import type { IDataObject } from 'n8n-workflow';
+import type { CredentialSummary, OperatorHandle } from '../client.ts';
+import type { TestResult } from '../protocols/protocol.ts';
+
+type UseReport = Awaited<ReturnType<OperatorHandle['use']>>;
+
+/** A credential as an n8n item: every field of the summary by name, instants as ISO 8601 texts. Fields that come later stay out. */
+export function credentialItem(summary: CredentialSummary): IDataObject {
+  const { failure, tags } = summary;
+  return {
+    id: summary.id,
+    name: summary.name,
+    protocol: summary.protocol,
+    endpoint: summary.endpoint,
+    ownerId: summary.ownerId,
+    scopeId: summary.scopeId,
+    tags: [...tags],
+    origin: summary.origin,
+    state: summary.state,
+    stateChangedAt: isoText(summary.stateChangedAt),
+    reason: summary.reason,
+    health: summary.health,
+    generation: summary.generation,
+    issuedAt: isoText(summary.issuedAt),
+    expiresAt: isoText(summary.expiresAt),
+    refreshable: summary.refreshable,
+    dueAt: isoText(summary.dueAt),
+    failure: failure && { class: failure.class, code: failure.code, message: failure.message, at: isoText(failure.at) },
+    lastRefreshedAt: isoText(summary.lastRefreshedAt),
+    createdAt: isoText(summary.createdAt),
+  };
+}
+
+/** What `use` says in n8n: that the credential is usable, until when, and nothing to use it with. */
+export function useItem({ id, state, expiresAt, generation }: UseReport): IDataObject {
+  return { id, state, expiresAt: isoText(expiresAt), generation };
+}
+
+export function testItem(id: string, { success, message, details, testedAt }: TestResult): IDataObject {
+  const { latencyMs, endpoint, permissionsVerified, metadata } = details;
+  return {
+    id,
+    success,
+    message,
+    details: { latencyMs, endpoint, permissionsVerified: [...permissionsVerified], metadata: { ...metadata } },
+    testedAt: isoText(testedAt),
+  };
+}
+
+function isoText(instant: Date | null): string | null {
+  return instant?.toISOString() ?? null;
+}

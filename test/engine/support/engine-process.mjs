@@ -1,0 +1,41 @@
+// An engine of the built package in a process of its own, driven over IPC: { sequence, verb, args } -> { sequence, value | error }.
+import { createRequire } from 'node:module';
+
+const { CredentialEngine } = createRequire(import.meta.url)('../../../dist/src/index.js');
+const { database, masterKey, keeper } = JSON.parse(process.argv[2]);
+
+const engine = await CredentialEngine.open({ database, masterKey: Buffer.from(masterKey, 'hex'), keeper });
+engine.on('*', (event) => send({ event }));
+
+function send(message) {
+  if (process.connected) process.send(message);
+}
+
+const verbs = {
+  use: async (id) => (await engine.use(id)).generation,
+  refresh: async (id) => (await engine.refresh(id)).generation,
+  get: (id) => engine.get(id),
+  reportRejected: (id, generation) => engine.reportRejected(id, generation),
+  adopt: (entry) => engine.adopt(entry),
+  /** Refreshes each credential again and again, until the process is killed. */
+  hammer: (ids) => {
+    for (const id of ids) void hammer(id);
+  },
+  close: async () => {
+    await engine.close();
+    setImmediate(() => process.disconnect());
+  },
+};
+
+async function hammer(id) {
+  for (;;) await engine.refresh(id).catch((error) => send({ hammerError: error.code ?? String(error) }));
+}
+
+process.on('message', async ({ sequence, verb, args }) => {
+  try {
+    send({ sequence, value: await verbs[verb](...args) });
+  } catch (error) {
+    send({ sequence, error: { code: error.code ?? String(error), message: error.message } });
+  }
+});
+process.send({ ready: true });

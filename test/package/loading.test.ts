@@ -1,0 +1,108 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod/v4';
+import { PACKAGE_FOLDER, PackageHost } from './package-host.ts';
+
+const icons = z.object({ light: z.string(), dark: z.string() });
+const property = z.looseObject({ name: z.string(), type: z.string(), typeOptions: z.looseObject({}).optional() });
+const description = z.object({
+  credentials: z.array(
+    z.looseObject({ name: z.string(), iconUrl: icons, documentationUrl: z.url(), properties: z.array(property) }),
+  ),
+  nodes: z.array(z.looseObject({ name: z.string(), iconUrl: icons, properties: z.array(property) })),
+});
+
+const host = new PackageHost();
+let loaded: z.infer<typeof description>;
+let nativeModules: unknown;
+
+beforeAll(async () => {
+  const { results } = await host.run([{ do: 'loadedModules', matching: 'better-sqlite3/' }, { do: 'describe' }]);
+  nativeModules = results[0];
+  loaded = description.parse(results[1]);
+});
+afterAll(() => {
+  host.remove();
+});
+
+function credentialType(name: string) {
+  const type = loaded.credentials.find((one) => one.name === name);
+  if (!type) throw new Error(`${name} was not loaded`);
+  return type;
+}
+
+describe("the built package in n8n-core's own loader", () => {
+  it('brings its credential types and its node', () => {
+    expect(loaded.credentials.map(({ name, displayName }) => [name, displayName])).toEqual([
+      ['lifecycleOAuth2Api', 'OAuth2 (Lifecycle) API'],
+      ['managedCredentialApi', 'Managed Credential API'],
+      ['credentialLifecycleAccessApi', 'Credential Lifecycle Access API'],
+    ]);
+    expect(loaded.nodes.map(({ name }) => name)).toEqual(['credentialLifecycle']);
+  });
+
+  it('opens no engine and loads no native module while n8n loads it', () => {
+    expect(nativeModules).toEqual([]);
+    expect(existsSync(host.engineFolder)).toBe(false);
+  });
+
+  it('has every icon where n8n looks for it, light and dark', () => {
+    const urls = [...loaded.credentials, ...loaded.nodes].flatMap(({ iconUrl }) => [iconUrl.light, iconUrl.dark]);
+    expect(new Set(urls).size).toBe(2);
+    for (const url of urls) {
+      const file = join(PACKAGE_FOLDER, url.replace('icons/n8n-nodes-credential-lifecycle/', ''));
+      expect(readFileSync(file, 'utf8')).toContain('<svg');
+    }
+  });
+
+  it.each(['lifecycleOAuth2Api', 'managedCredentialApi'])('lets any HTTP Request node use %s', (name) => {
+    expect(credentialType(name)).toMatchObject({ authenticate: 'function', preAuthentication: 'function' });
+  });
+
+  it('does not let an HTTP Request node use an access key', () => {
+    expect(credentialType('credentialLifecycleAccessApi')).toMatchObject({ authenticate: 'undefined' });
+  });
+
+  it.each(['lifecycleOAuth2Api', 'managedCredentialApi'])('gives %s a hidden, masked, expirable marker', (name) => {
+    const hidden = credentialType(name).properties.filter(({ type }) => type === 'hidden');
+    expect(hidden).toEqual([
+      expect.objectContaining({
+        name: 'generationMarker',
+        default: '',
+        typeOptions: { expirable: true, password: true },
+      }),
+    ]);
+  });
+
+  it.each([
+    ['lifecycleOAuth2Api', ['clientSecret', 'refreshToken', 'generationMarker']],
+    ['managedCredentialApi', ['accessKey', 'generationMarker']],
+    ['credentialLifecycleAccessApi', ['accessKey']],
+  ])('masks the secrets of %s', (name, secrets) => {
+    const masked = credentialType(name).properties.filter(({ typeOptions }) => typeOptions?.['password'] === true);
+    expect(masked.map((one) => one.name)).toEqual(secrets);
+  });
+
+  it('has a test for each of its credential types', () => {
+    const [node] = loaded.nodes;
+    const methods = z.object({ credentialTest: z.array(z.string()) }).parse(node?.['methods']).credentialTest;
+    const tested = z.array(z.object({ name: z.string(), testedBy: z.string() })).parse(node?.['credentials']);
+    expect(tested.map(({ name }) => name).sort()).toEqual(loaded.credentials.map(({ name }) => name).sort());
+    expect(tested.map(({ testedBy }) => testedBy).sort()).toEqual([...methods].sort());
+    for (const type of loaded.credentials) expect(type['supportedNodes']).toEqual(['credentialLifecycle']);
+  });
+
+  it('offers six operations, and asks for the credential in all of them but the list', () => {
+    const [node] = loaded.nodes;
+    const operation = node?.properties.find(({ name }) => name === 'operation');
+    const options = z.array(z.looseObject({ value: z.string() })).parse(operation?.['options']);
+    expect(options.map(({ value }) => value)).toEqual(['get', 'list', 'refresh', 'revoke', 'test', 'use']);
+    const pickers = node?.properties.filter(({ name }) => name === 'credentialId') ?? [];
+    expect(pickers).toHaveLength(5);
+  });
+
+  it('has its codex', () => {
+    expect(loaded.nodes[0]).toMatchObject({ codex: { categories: ['Development', 'Utility'] } });
+  });
+});

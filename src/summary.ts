@@ -14,12 +14,12 @@ export function summaryOf(record: CredentialRecord, endpoint: string): Credentia
 
 /** Why a credential cannot be used now, as the error of whoever must act. */
 export function refusal(record: CredentialRecord, now: Date): CredentialError {
-  const { id: credentialId, failure, dueAt } = record;
+  const { id: credentialId, failure, retryNotBefore } = record;
   if (lifecycleStateOf(record.state) === 'revoked') {
     return new ReauthorizationRequiredError('ERR_CREDENTIAL_REVOKED', 'This credential was revoked.', { credentialId });
   }
   if (failure) {
-    const waitMs = dueAt === null ? 0 : Math.max(dueAt.getTime() - now.getTime(), 0);
+    const waitMs = retryNotBefore === null ? 0 : Math.max(retryNotBefore.getTime() - now.getTime(), 0);
     return errorOfCode(failure.code, failure.message, {
       credentialId,
       ...(failure.class === 'transient' && { retryAfterMs: waitMs }),

@@ -105,6 +105,8 @@ export interface CredentialRecord {
   readonly refreshable: boolean;
   /** When the scheduler has to look at it next; `null` for never. */
   readonly dueAt: Date | null;
+  /** Until then nothing is tried by itself: back-off, or the endpoint's own wish. */
+  readonly retryNotBefore: Date | null;
   /** Failed tries since the last success. */
   readonly failedAttempts: number;
   readonly failure: RecordedFailure | null;
@@ -152,6 +154,7 @@ const recordSchema = z.strictObject({
   expiresAt: instant.nullable(),
   refreshable: z.boolean(),
   dueAt: instant.nullable(),
+  retryNotBefore: instant.nullable(),
   failedAttempts: z.int().nonnegative(),
   failure: z
     .strictObject({

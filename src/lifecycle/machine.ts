@@ -200,7 +200,11 @@ export const credentialMachine = machineSetup.createMachine({
           on: {
             'credential.refresh': REFRESH,
             'credential.revoke': REVOKE,
-            'expiry.reached': [expiredAs('expired.needsUser'), expiredAs('pending.misconfigured')],
+            'expiry.reached': [
+              expiredAs('expired.needsUser'),
+              expiredAs('expired.retrying'),
+              expiredAs('pending.misconfigured'),
+            ],
           },
         },
         refreshing: {

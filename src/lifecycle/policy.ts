@@ -62,6 +62,11 @@ export function isAlive(record: Pick<CredentialRecord, 'grant' | 'expiresAt'>, n
   return record.grant !== null && (record.expiresAt === null || now < record.expiresAt);
 }
 
+/** Whether nothing is to be tried now without a person's wish. */
+export function isBackingOff(record: Pick<CredentialRecord, 'retryNotBefore'>, now: Date): boolean {
+  return record.retryNotBefore !== null && now < record.retryNotBefore;
+}
+
 export type UseDecision = Decision<'serve' | 'serveAndRefresh' | 'refreshFirst' | 'refuse'>;
 
 /** What a caller who wants to use the credential gets. */
@@ -70,7 +75,7 @@ export function decideUse(record: CredentialRecord, now: Date): UseDecision {
   if (state === 'revoked' || record.state === 'expired.needsUser' || record.state === 'pending.misconfigured') {
     return { decision: 'refuse', reason: record.reason };
   }
-  const backingOff = record.failure !== null && record.dueAt !== null && now < record.dueAt;
+  const backingOff = isBackingOff(record, now);
   if (!isAlive(record, now)) {
     if (backingOff) return { decision: 'refuse', reason: record.reason };
     if (record.grant === null) return { decision: 'refreshFirst', reason: 'firstUse' };
@@ -98,10 +103,18 @@ export function decideDue(record: CredentialRecord, now: Date): DueDecision {
   if (record.dueAt === null || now < record.dueAt || state === 'revoked')
     return { decision: 'none', reason: record.reason };
   if (state === 'refreshing') return { decision: 'refresh', reason: 'recovering' };
-  if (record.refreshable && record.state !== 'valid.degraded') return { decision: 'refresh', reason: 'refreshDue' };
-  return state === 'valid' && !isAlive(record, now)
-    ? { decision: 'expire', reason: 'expiryReached' }
+  if (state === 'valid' && !canRefresh(record, now)) {
+    return isAlive(record, now)
+      ? { decision: 'none', reason: record.reason }
+      : { decision: 'expire', reason: 'expiryReached' };
+  }
+  return canRefresh(record, now)
+    ? { decision: 'refresh', reason: 'refreshDue' }
     : { decision: 'none', reason: record.reason };
+}
+
+function canRefresh(record: CredentialRecord, now: Date): boolean {
+  return record.refreshable && record.state !== 'valid.degraded' && !isBackingOff(record, now);
 }
 
 /** What follows from one outcome: the next state, why, and when to look again. */
@@ -109,6 +122,7 @@ export interface Settlement {
   readonly state: StatePath;
   readonly reason: Reason;
   readonly dueAt: Date | null;
+  readonly retryNotBefore: Date | null;
 }
 
 /** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
@@ -118,19 +132,21 @@ export function settleRefreshed(
 ): Settlement {
   const life = lifeOf(issued);
   const dueAt = life === null ? null : issued.refreshable ? refreshDueAt(id, life) : life.expiresAt;
-  return { state: 'valid.fresh', reason: 'refreshed', dueAt };
+  return { state: 'valid.fresh', reason: 'refreshed', dueAt, retryNotBefore: null };
 }
 
-/** After the end of a life that nothing can prolong. */
-export function settleExpired(record: CredentialRecord): Settlement {
-  const misconfigured = record.failure?.class === 'configuration';
-  return misconfigured
-    ? { state: 'pending.misconfigured', reason: 'configurationFailure', dueAt: null }
-    : {
-        state: 'expired.needsUser',
-        reason: record.state === 'valid.degraded' ? record.reason : 'expiryReached',
-        dueAt: null,
-      };
+/** After the end of a life that nothing can prolong, or nothing yet. */
+export function settleExpired(record: CredentialRecord, now: Date): Settlement {
+  if (isBackingOff(record, now)) {
+    const { retryNotBefore } = record;
+    return { state: 'expired.retrying', reason: record.reason, dueAt: retryNotBefore, retryNotBefore };
+  }
+  const never = { dueAt: null, retryNotBefore: null };
+  if (record.failure?.class === 'configuration') {
+    return { state: 'pending.misconfigured', reason: 'configurationFailure', ...never };
+  }
+  const reason = record.state === 'valid.degraded' ? record.reason : 'expiryReached';
+  return { state: 'expired.needsUser', reason, ...never };
 }
 
 /** What is known about the request that failed. */
@@ -157,22 +173,18 @@ export function settleFailed(
     case 'permanent': {
       const reason: Reason = attempt.healing ? 'ambiguousRefresh' : 'grantRefused';
       return alive
-        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt }
-        : { state: 'expired.needsUser', reason, dueAt: null };
+        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt, retryNotBefore: null }
+        : { state: 'expired.needsUser', reason, dueAt: null, retryNotBefore: null };
     }
     case 'configuration': {
       const reason = 'configurationFailure';
       return alive
-        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt }
-        : { state: 'pending.misconfigured', reason, dueAt: null };
+        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt, retryNotBefore: null }
+        : { state: 'pending.misconfigured', reason, dueAt: null, retryNotBefore: null };
     }
     default:
       if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
-        return {
-          state: 'refreshing.ambiguous',
-          reason: 'answerLost',
-          dueAt: attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, now),
-        };
+        return settleAnswerLost(attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, now));
       }
       return settleTransient(record, error, now, alive);
   }
@@ -184,7 +196,15 @@ function settleTransient(record: CredentialRecord, error: CredentialError, now: 
     : record.grant === null
       ? 'pending.unverified'
       : 'expired.retrying';
-  return { state, reason: 'transientFailure', dueAt: retryAt(record, error, now) };
+  const retryNotBefore = retryAt(record, error, now);
+  // The end of the token's life is looked at too, however long the endpoint wants to be left alone.
+  const endsFirst = alive && record.expiresAt !== null && record.expiresAt < retryNotBefore;
+  return { state, reason: 'transientFailure', dueAt: endsFirst ? record.expiresAt : retryNotBefore, retryNotBefore };
+}
+
+/** A spent token without an answer: presented again at `retryNotBefore`, by whoever has the claim then. */
+export function settleAnswerLost(retryNotBefore: Date): Settlement {
+  return { state: 'refreshing.ambiguous', reason: 'answerLost', dueAt: retryNotBefore, retryNotBefore };
 }
 
 /** Exponential back-off with a stable jitter; the endpoint's own wish wins when it is later. */

@@ -15,7 +15,7 @@ import {
 } from './effects.ts';
 import { attemptPointer, isOpen, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
-import { healAt } from './policy.ts';
+import { healAt, isBackingOff } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
 
@@ -86,7 +86,7 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
 function isAnswered(record: CredentialRecord, input: ClaimInput, now: Date): boolean {
   if (record.generation > input.generation || lifecycleStateOf(record.state) === 'revoked') return true;
   if (input.reason !== 'refreshRequested' && needsPerson(record)) return true;
-  const backingOff = record.failure !== null && record.dueAt !== null && now < record.dueAt;
+  const backingOff = isBackingOff(record, now);
   return input.reason !== 'refreshRequested' && backingOff && lifecycleStateOf(record.state) !== 'refreshing';
 }
 

@@ -64,6 +64,7 @@ export async function registerRecord(
     expiresAt: null,
     refreshable: true,
     dueAt: null,
+    retryNotBefore: null,
     failedAttempts: 0,
     failure: null,
     notices: [],

@@ -19,6 +19,7 @@ import type { Settled } from './machine.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   recordedFailure,
+  settleAnswerLost,
   settleExpired,
   settleFailed,
   settleRefreshed,
@@ -181,7 +182,7 @@ export async function settleAmbiguous(
   surroundings: Surroundings,
   { dueAt, ...underWay }: UnderWay & { dueAt: Date },
 ): Promise<Settled> {
-  const settlement: Settlement = { state: 'refreshing.ambiguous', reason: 'answerLost', dueAt };
+  const settlement = settleAnswerLost(dueAt);
   return writeSettlement(surroundings, underWay, { settlement, changes: {}, types: [] });
 }
 
@@ -207,10 +208,10 @@ export async function expireRecord(
   claim: Claim,
 ): Promise<Settled> {
   const { records, ports } = surroundings;
-  const settlement = settleExpired(record);
+  const settlement = settleExpired(record, ports.clock.now());
   const arrivals = arrivalEvents(record, settlement);
   const next = revised(record, { ...settlement, notices: [...record.notices, ...arrivals] }, ports.clock.now());
-  const events = eventsOf(['credential.expired', ...arrivals], next, ports);
+  const events = eventsOf([...new Set<EventType>(['credential.expired', ...arrivals])], next, ports);
   const written = await records.compareAndSet({
     record: next,
     expectedRevision: record.revision,

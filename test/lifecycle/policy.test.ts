@@ -91,13 +91,13 @@ describe('use', () => {
     ['refuses a misconfigured one without asking again', aRecord({ state: 'pending.misconfigured' }), 60, 'refuse'],
     [
       'refuses an expired one while it backs off',
-      aValidRecord(1, { state: 'expired.retrying', failure, dueAt: secondsAfter(NOW, 90) }),
+      aValidRecord(1, { state: 'expired.retrying', failure, retryNotBefore: secondsAfter(NOW, 90) }),
       60,
       'refuse',
     ],
     [
       'serves a living one while it backs off',
-      aValidRecord(HOUR, { failure, dueAt: secondsAfter(NOW, HOUR - 1) }),
+      aValidRecord(HOUR, { failure, retryNotBefore: secondsAfter(NOW, HOUR - 1) }),
       HOUR - 4,
       'serve',
     ],
@@ -202,14 +202,31 @@ describe('a failed refresh', () => {
     expect(settlement.dueAt).toEqual(alive.expiresAt);
     const degraded = { ...alive, ...settlement };
     expect(decideDue(degraded, secondsAfter(NOW, HOUR)).decision).toBe('expire');
-    expect(settleExpired(degraded)).toMatchObject({ state: 'expired.needsUser', reason: 'grantRefused' });
+    expect(settleExpired(degraded, secondsAfter(NOW, HOUR))).toMatchObject({
+      state: 'expired.needsUser',
+      reason: 'grantRefused',
+    });
   });
 
   it('ends as misconfigured, not as expired, when the client was refused', () => {
     const misconfigured = { ...failure, class: 'configuration' as const };
-    expect(settleExpired(aValidRecord(1, { state: 'valid.degraded', failure: misconfigured })).state).toBe(
+    expect(settleExpired(aValidRecord(1, { state: 'valid.degraded', failure: misconfigured }), later).state).toBe(
       'pending.misconfigured',
     );
+  });
+
+  it('says that the token ended, even while the endpoint wants to be left alone for longer', () => {
+    const limited = new TransientError('ERR_ENDPOINT_RATE_LIMITED', 'slow', { retryAfterMs: 2 * HOUR * 1000 });
+    const settlement = settleFailed(alive, limited, attempt, later);
+    expect(settlement).toMatchObject({ state: 'valid.expiringSoon', dueAt: alive.expiresAt });
+    const waiting = { ...alive, ...settlement };
+    const end = secondsAfter(NOW, HOUR);
+    expect(decideDue(waiting, end).decision).toBe('expire');
+    expect(settleExpired(waiting, end)).toMatchObject({
+      state: 'expired.retrying',
+      dueAt: settlement.retryNotBefore,
+    });
+    expect(decideUse({ ...waiting, ...settleExpired(waiting, end) }, end).decision).toBe('refuse');
   });
 
   it('backs off longer each time, up to five minutes, and never earlier than the endpoint asks', () => {

@@ -31,6 +31,7 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     expiresAt: null,
     refreshable: true,
     dueAt: null,
+    retryNotBefore: null,
     failedAttempts: 0,
     failure: null,
     notices: [],

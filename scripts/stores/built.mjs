@@ -31,7 +31,15 @@ export function aRecord(overrides) {
     ...{ origin: 'registered', config: {}, state: 'valid.fresh', stateChangedAt: now, reason: 'registered' },
     ...{ health: 'unknown', registered: { field: 'registered', generation: 0, attemptId: 'registered' }, grant: null },
     ...{ generation: 0, generationReason: 'registered', revision: 1, issuedAt: null, expiresAt: null },
-    ...{ refreshable: true, dueAt: null, failedAttempts: 0, failure: null, notices: [], lastRefreshedAt: null },
+    ...{
+      refreshable: true,
+      dueAt: null,
+      retryNotBefore: null,
+      failedAttempts: 0,
+      failure: null,
+      notices: [],
+      lastRefreshedAt: null,
+    },
     ...{ createdAt: now, updatedAt: now },
     ...overrides,
   };

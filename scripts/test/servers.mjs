@@ -17,7 +17,8 @@ const { root } = createRequire(import.meta.url)('../bootstrap/project.cjs');
 
 /** @type {readonly Server[]} */
 export const SERVERS = [
-  { name: 'postgres', debian: 'postgresql', isInstalled: hasPostgres },
+  // openssl makes the certificates that it is spoken to with.
+  { name: 'postgres', debian: 'postgresql openssl', isInstalled: () => hasPostgres() && hasCommand('openssl') },
   { name: 'redis', debian: 'redis-server', isInstalled: () => hasCommand('redis-server') },
 ];
 
@@ -40,7 +41,7 @@ export function ensureServers() {
   const missing = SERVERS.filter((server) => !server.isInstalled());
   const apt = missing.length === 0 ? null : aptCommand();
   if (apt === null) return missing;
-  const packages = missing.map((server) => server.debian);
+  const packages = missing.flatMap((server) => server.debian.split(' '));
   process.stderr.write(`test: installing ${packages.join(', ')} for the suites that use real servers\n`);
   // Package scripts must not start servers of their own: the suites start theirs on free ports.
   const install = [...apt, 'install', '-y', '-qq', '--no-install-recommends', ...packages];

@@ -2,6 +2,7 @@ import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
+import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
@@ -13,7 +14,7 @@ const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOld
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` for a key of the wrong length or an empty passphrase
  */
 export function requireEngineOptions(options: {
-  readonly database: string;
+  readonly database: string | Stores;
   readonly masterKey: MasterKey;
   readonly keeper?: boolean;
   readonly anchor?: Anchor;
@@ -22,8 +23,8 @@ export function requireEngineOptions(options: {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
   if (unknown !== undefined) throw new TypeError(`Unknown option: ${unknown}.`);
   const { database, keeper, anchor, acceptOlderStore } = options;
-  if (typeof database !== 'string' || database === '' || database === ':memory:' || database.includes('\0')) {
-    throw new TypeError("Expected database to be the path of a file, or 'memory'.");
+  if (!isDatabase(database)) {
+    throw new TypeError("Expected database to be the path of a file, a postgres:// URL, 'memory', or stores.");
   }
   if (keeper !== undefined && typeof keeper !== 'boolean') throw new TypeError('Expected keeper to be a boolean.');
   if (acceptOlderStore !== undefined && typeof acceptOlderStore !== 'boolean') {
@@ -33,6 +34,11 @@ export function requireEngineOptions(options: {
     throw new TypeError('Expected anchor to have read and write.');
   }
   requireMasterKey(options.masterKey);
+}
+
+function isDatabase(database: unknown): boolean {
+  if (typeof database === 'string') return database !== '' && database !== ':memory:' && !database.includes('\0');
+  return database instanceof Object && 'records' in database && 'secrets' in database;
 }
 
 /** @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` */

@@ -32,7 +32,8 @@ import { ProtocolRegistry, type Material, type TestResult } from './protocols/pr
 import { RejectionReports } from './rejection.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
-import { openSqlite, type Stores } from './storage/sqlite.ts';
+import { openStores } from './storage/open.ts';
+import type { Stores } from './storage/stores.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { type Anchor } from './vault/anchor.ts';
 import { openVault, type OpenedVault } from './vault/open-vault.ts';
@@ -42,8 +43,8 @@ import type { MasterKey } from './vault/key-ring.ts';
 export type { MasterKey } from './vault/key-ring.ts';
 
 export interface EngineOptions {
-  /** Path of a SQLite file in an existing folder, or `'memory'`. */
-  readonly database: string;
+  /** Path of a SQLite file in an existing folder, a `postgres://` URL, `'memory'`, or stores of your own. */
+  readonly database: string | Stores;
   /** 32 random bytes, or a passphrase. */
   readonly masterKey: MasterKey;
   /** Whether this engine refreshes due credentials by itself; default false. */
@@ -136,12 +137,14 @@ export class CredentialEngine {
    * Opens the engine on a database, founding the database when the file is new.
    *
    * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`, `ERR_STORE_ROLLED_BACK`
+   * @throws ConfigurationError `ERR_CONFIG_MALFORMED` for a database URL, `ERR_STORE_DRIVER_MISSING`
    * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH`, `ERR_KEYRING_PARAMETERS_REFUSED`
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
-    const stores: Stores = openSqlite(options.database, ports.clock);
+    const { database } = options;
+    const stores = typeof database === 'string' ? await openStores(database, ports) : database;
     try {
       const opened = await openVault(stores, options, ports);
       const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);

@@ -114,7 +114,11 @@ export const ERROR_CATALOGUE = {
   },
   ERR_STORE_UNAVAILABLE: {
     kind: 'storage',
-    action: 'Check that the folder of the database exists, may be written and has room.',
+    action: 'Check that the database can be reached, that its folder exists and may be written, and that it has room.',
+  },
+  ERR_STORE_DRIVER_MISSING: {
+    kind: 'configuration',
+    action: 'Install the package that the message names beside this one.',
   },
   ERR_STORE_CORRUPT: { kind: 'storage', action: 'The file is not an intact database. Restore it from a backup.' },
   ERR_STORE_FOREIGN: { kind: 'storage', action: 'Name a file of its own for the credentials; nothing was changed.' },

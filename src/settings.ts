@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { Secret } from './secret.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
+import { driverOf, placeOf } from './storage/location.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -61,8 +62,11 @@ function findMasterKey(env: Environment, database: string, defaults: SettingsDef
   const own = defaults.masterKey?.();
   if (own) return own;
   const beside = join(dirname(database), 'master.key');
-  if (database !== 'memory' && existsSync(beside)) return readMasterKeyFile(beside);
-  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MISSING', `There is no master key for the database ${database}.`);
+  if (driverOf(database) === 'sqlite' && existsSync(beside)) return readMasterKeyFile(beside);
+  throw new ConfigurationError(
+    'ERR_CONFIG_MASTER_KEY_MISSING',
+    `There is no master key for the database ${placeOf(database)}.`,
+  );
 }
 
 /** @throws ConfigurationError `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MASTER_KEY_MALFORMED` */

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { isCredentialError, StorageError } from '../errors.ts';
 import { syncPath } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
-import { requireOurs } from './sqlite.ts';
+import { requireOurs } from './sqlite-schema.ts';
 
 export interface RestoreOptions {
   /** A file that `engine.backup` wrote. */

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { KINDS_OF_A_CREDENTIAL } from './documents.ts';
 
 export interface ClaimRow {
   readonly claim_fence: number;
@@ -9,6 +10,12 @@ interface AccessKeyRow {
   readonly credential_id: string | null;
   readonly scopes: string;
   readonly created_at: string;
+}
+/** A table of (value, id) that says which records have a value. */
+export interface IndexStatements {
+  readonly select: Database.Statement<[string], string>;
+  readonly insert: Database.Statement<[string, string]>;
+  readonly remove: Database.Statement<[string, string]>;
 }
 type Named = Record<string, string | number | null>;
 
@@ -28,8 +35,10 @@ export interface Statements {
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
-  readonly deleteTags: Database.Statement<[string]>;
-  readonly insertTag: Database.Statement<[string, string]>;
+  readonly remove: Database.Statement<[string, number]>;
+  readonly removeBelongings: readonly Database.Statement<[string]>[];
+  readonly tags: IndexStatements;
+  readonly words: IndexStatements;
   readonly putAccessKey: Database.Statement<[string, Buffer, string | null, string, string]>;
   readonly getAccessKey: Database.Statement<[string], AccessKeyRow>;
   readonly getMeta: Database.Statement<[string], string>;
@@ -67,7 +76,7 @@ export function prepareStatements(db: Database.Database): Statements {
     ),
     due: db
       .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} ORDER BY due_at LIMIT @limit`,
+        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} ORDER BY due_at, id LIMIT @limit`,
       )
       .pluck(),
     renew: db.prepare<[Named]>(
@@ -83,8 +92,15 @@ export function prepareStatements(db: Database.Database): Statements {
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
     ),
     lastEvent: text('SELECT event FROM events WHERE credential_id = ? ORDER BY seq DESC LIMIT 1'),
-    deleteTags: db.prepare<[string]>('DELETE FROM tags WHERE id = ?'),
-    insertTag: db.prepare<[string, string]>('INSERT INTO tags VALUES (?, ?)'),
+    remove: db.prepare<[string, number]>('DELETE FROM records WHERE id = ? AND revision = ?'),
+    removeBelongings: [
+      'DELETE FROM tags WHERE id = ?',
+      'DELETE FROM words WHERE id = ?',
+      'DELETE FROM attempts WHERE credential_id = ?',
+      ...KINDS_OF_A_CREDENTIAL.map((kind) => `DELETE FROM documents WHERE kind = '${kind}' AND subject = ?`),
+    ].map((sql) => db.prepare<[string]>(sql)),
+    tags: indexStatements(db, 'tags', 'tag'),
+    words: indexStatements(db, 'words', 'word'),
     putAccessKey: db.prepare<[string, Buffer, string | null, string, string]>(
       'INSERT INTO access_keys VALUES (?, ?, ?, ?, ?)',
     ),
@@ -100,5 +116,13 @@ export function prepareStatements(db: Database.Database): Statements {
       )
       .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
+  };
+}
+
+function indexStatements(db: Database.Database, table: string, column: string): IndexStatements {
+  return {
+    select: db.prepare<[string], string>(`SELECT ${column} FROM ${table} WHERE id = ?`).pluck(),
+    insert: db.prepare<[string, string]>(`INSERT INTO ${table} VALUES (?, ?)`),
+    remove: db.prepare<[string, string]>(`DELETE FROM ${table} WHERE ${column} = ? AND id = ?`),
   };
 }

@@ -43,6 +43,10 @@ export class StoreSeal implements RecordSeal {
     this.#onChange = onChange;
   }
 
+  concerns(before: CredentialRecord | null, after: CredentialRecord | null): boolean {
+    return (before && sealedFacts(before)) !== (after && sealedFacts(after));
+  }
+
   next(stored: string | null, before: CredentialRecord | null, after: CredentialRecord | null): string | null {
     const [was, is] = [before && sealedFacts(before), after && sealedFacts(after)];
     if (was === is) return null;

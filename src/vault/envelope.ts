@@ -25,6 +25,7 @@ const KEY_ID_AT = 2;
 const COMMITMENT_AT = KEY_ID_AT + KEY_ID_BYTES;
 const NONCE_AT = COMMITMENT_AT + COMMITMENT_BYTES;
 const HEADER_BYTES = NONCE_AT + NONCE_BYTES;
+const LENGTH_BYTES = 4;
 const PREAMBLE = Buffer.from([VERSION, AES_256_GCM]);
 
 /** A data key, split for its two uses: GCM alone does not commit to a key, the derived value does. */
@@ -94,14 +95,15 @@ export function openEnvelope(key: DataKey, name: SealedName, envelope: Buffer): 
 function additionalData(header: Buffer, name: SealedName): Buffer {
   const owner = name.ownerId === null ? ['-'] : ['+', name.ownerId];
   const parts = [...owner, name.credentialId, name.field, String(name.generation), name.attemptId];
-  return Buffer.concat([header, ...parts.map(lengthPrefixed)]);
-}
-
-function lengthPrefixed(text: string): Buffer {
-  const bytes = Buffer.from(text, 'utf8');
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
+  const lengths = parts.map((part) => Buffer.byteLength(part, 'utf8'));
+  // In one piece: this runs at each use of a credential.
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + LENGTH_BYTES + length, header.length));
+  let at = header.copy(bytes);
+  for (const [index, part] of parts.entries()) {
+    at = bytes.writeUInt32BE(lengths[index] ?? 0, at);
+    at += bytes.write(part, at, 'utf8');
+  }
+  return bytes;
 }
 
 function malformed(what: string): KeyRingError {

@@ -43,8 +43,8 @@ export class Vault {
    * @throws KeyRingError `ERR_CREDENTIAL_UNREADABLE` when there is none, or the codes of `openEnvelope`.
    */
   async get(owner: SecretOwner, pointer: SecretPointer): Promise<Secret<JsonObject>> {
-    const value = await this.find(owner, pointer);
-    if (value) return value;
+    const plaintext = await this.#open(owner, pointer);
+    if (plaintext !== null) return parsed(plaintext);
     throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'The sealed value of this credential is missing.', {
       credentialId: owner.id,
     });
@@ -53,11 +53,7 @@ export class Vault {
   /** Opens a value if it was ever written. */
   async find(owner: SecretOwner, pointer: SecretPointer): Promise<Secret<JsonObject> | null> {
     const plaintext = await this.#open(owner, pointer);
-    if (plaintext === null) return null;
-    const value: unknown = JSON.parse(plaintext.toString('utf8'));
-    plaintext.fill(0);
-    if (!isJsonObject(value)) throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'A sealed value is not an object.');
-    return Secret.of(value);
+    return plaintext === null ? null : parsed(plaintext);
   }
 
   /** Keyed one-way hash (HMAC-SHA-256); `purpose` keeps the uses apart. */
@@ -157,6 +153,14 @@ export function isSamePointer(one: SecretPointer, other: SecretPointer): boolean
 
 function sealedName({ id, ownerId }: SecretOwner, { field, generation, attemptId }: SecretPointer): SealedName {
   return { ownerId, credentialId: id, field, generation, attemptId };
+}
+
+/** The value, with its bytes overwritten. */
+function parsed(plaintext: Buffer): Secret<JsonObject> {
+  const value: unknown = JSON.parse(plaintext.toString('utf8'));
+  plaintext.fill(0);
+  if (!isJsonObject(value)) throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'A sealed value is not an object.');
+  return Secret.of(value);
 }
 
 function keyIdOf(envelope: Buffer): string | null {

@@ -12,7 +12,9 @@ import { seeded } from './random.ts';
 /** `npm run chaos -- vault` sets both. */
 const KILLS = Number(process.env['CREDLIFE_CHAOS_KILLS'] ?? 12);
 const SEED = Number(process.env['CREDLIFE_CHAOS_SEED'] ?? randomInt(2 ** 31));
-const LONGEST_LIFE_MS = 500;
+/** A victim dies after it has told so much at most, and a little later. */
+const MOST_TOLD = 12;
+const LONGEST_DELAY_MS = 40;
 const LEASE_MS = 4_000;
 
 interface Acknowledged {
@@ -22,7 +24,7 @@ interface Acknowledged {
 }
 
 interface Message {
-  readonly ready?: true;
+  readonly finished?: true;
   readonly acknowledged?: Acknowledged;
   readonly rotated?: string;
   readonly reEncrypted?: number;
@@ -73,17 +75,21 @@ async function runUntilKilled(database: string, turn: number): Promise<void> {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const gone = once(victim, 'exit');
-  const ready = new Promise<void>((resolve, reject) => {
+  const toldBefore = 1 + Math.floor(random() * MOST_TOLD);
+  let messages = 0;
+  // By what it has told and not by time alone: a slow machine must not kill it before it has begun.
+  const atWork = new Promise<void>((resolve, reject) => {
     victim.on('message', (message: Message) => {
-      if (message.ready) resolve();
       hear(message);
+      messages += 1;
+      if (messages >= toldBefore || message.finished) resolve();
     });
     victim.once('exit', () => {
       reject(new Error('The victim died by itself.'));
     });
   });
-  await ready;
-  await delay(random() * LONGEST_LIFE_MS);
+  await atWork;
+  await delay(random() * LONGEST_DELAY_MS);
   victim.kill('SIGKILL');
   await gone;
   tally.killed += 1;
@@ -166,7 +172,7 @@ it(
     }
     process.stderr.write(`chaos vault: ${JSON.stringify(tally)}\n`);
     expect(tally.killed).toBe(KILLS);
-    expect(tally.acknowledged).toBeGreaterThan(KILLS);
+    expect(tally.acknowledged).toBeGreaterThan(0);
     folder.dispose();
   },
   KILLS * 10_000 + 60_000,

@@ -23,7 +23,7 @@ const MEBIBYTE = 2 ** 20;
 function recordOf(index) {
   const secondsAway = (index * 7_919) % 4_000_000;
   return aRecord({
-    id: `cr_${((index * 2_654_435_761) % 4_294_967_296).toString(16).padStart(8, '0')}${index.toString(36)}`,
+    id: idOf(index),
     name: `Service ${index % 1_000} of team ${index % 37} no. ${index}`,
     protocol: ['oauth2', 'saml', 'ldap', 'api-key', 'basic'][index % 5],
     state: index % 100 === 0 ? 'expired.needsUser' : 'valid.fresh',
@@ -36,20 +36,30 @@ function recordOf(index) {
   });
 }
 
-/** Straight into the tables, in one transaction: what is measured is reading, not the fill. */
+/** Straight into the tables and in their order, without a journal: what is measured is reading, not the fill. */
 function fill(file, count) {
   openSqliteDatabase(file).close();
   const db = new Database(file);
-  db.pragma('synchronous = OFF');
-  db.pragma('cache_size = -400000');
+  for (const setting of ['journal_mode = OFF', 'synchronous = OFF', 'cache_size = -200000', 'temp_store = FILE']) {
+    db.pragma(setting);
+  }
+  const indexes = db
+    .prepare(
+      "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ('records', 'tags', 'words')",
+    )
+    .all();
+  for (const { name } of indexes) db.exec(`DROP INDEX ${name}`);
+  db.exec('CREATE TEMP TABLE some_tags (value, id); CREATE TEMP TABLE some_words (value, id);');
   const insert = db.prepare(
     `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record)
      VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  const tag = db.prepare('INSERT INTO tags VALUES (?, ?)');
-  const word = db.prepare('INSERT OR IGNORE INTO words VALUES (?, ?)');
+  const tag = db.prepare('INSERT INTO some_tags VALUES (?, ?)');
+  const word = db.prepare('INSERT INTO some_words VALUES (?, ?)');
+  const order = Array.from({ length: count }, (_, index) => ({ index, id: idOf(index) }));
+  order.sort((one, other) => (one.id < other.id ? -1 : 1));
   db.transaction(() => {
-    for (let index = 0; index < count; index += 1) {
+    for (const { index } of order) {
       const record = recordOf(index);
       const { id, state, protocol, ownerId, scopeId, dueAt, expiresAt } = record;
       const instants = [dueAt.toISOString(), expiresAt.toISOString()];
@@ -57,9 +67,16 @@ function fill(file, count) {
       for (const text of record.tags) tag.run(text, id);
       for (const text of wordsOf(record.name)) word.run(text, id);
     }
+    db.exec('INSERT INTO tags SELECT value, id FROM some_tags ORDER BY value, id');
+    db.exec('INSERT INTO words SELECT value, id FROM some_words ORDER BY value, id');
+    for (const { sql } of indexes) db.exec(sql);
   })();
-  db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
+}
+
+/** In no order that has to do with due times. */
+function idOf(index) {
+  return `cr_${((index * 2_654_435_761) % 4_294_967_296).toString(16).padStart(8, '0')}${index.toString(36)}`;
 }
 
 const FILTERS = {
@@ -101,9 +118,14 @@ async function measure(file) {
   }
   const lists = {};
   for (const [name, filter] of Object.entries(FILTERS)) {
-    const at = performance.now();
-    const { records: page } = await records.list(filter);
-    lists[name] = { ms: performance.now() - at, found: page.length };
+    const times = [];
+    let found = 0;
+    for (let round = 0; round < 7; round += 1) {
+      const at = performance.now();
+      found = (await records.list(filter)).records.length;
+      times.push(performance.now() - at);
+    }
+    lists[name] = { ms: median(times), firstMs: times[0], found };
   }
   const usage = process.memoryUsage().rss / MEBIBYTE;
   await records.close();
@@ -137,6 +159,7 @@ function compare() {
     const few = inOwnProcess(files.few);
     const many = inOwnProcess(files.many);
     const size = `${Math.round(statSync(files.many).size / MEBIBYTE).toLocaleString('en')} MiB`;
+    const inBoth = (list) => `${ms(list.ms)} (cold ${ms(list.firstMs)})`;
     const ms = (value) => `${value.toFixed(1)} ms`;
     const row = (what, small, large, goal, isMet) => [what, small, large, size, goal, isMet ? 'yes' : 'no'];
     const rows = [
@@ -150,7 +173,13 @@ function compare() {
       ),
       row('claimDue of 100 (median)', ms(few.claimMs), ms(many.claimMs), '≤ 1.5 ×', many.claimMs <= 1.5 * few.claimMs),
       ...Object.entries(many.lists).map(([name, list]) =>
-        row(`first page: ${name} (${list.found} found)`, ms(few.lists[name].ms), ms(list.ms), '≤ 20 ms', list.ms <= 20),
+        row(
+          `first page: ${name} (${list.found} found)`,
+          inBoth(few.lists[name]),
+          inBoth(list),
+          '≤ 20 ms',
+          list.ms <= 20,
+        ),
       ),
     ];
     const counts = [FEW, MANY].map((count) => `${count.toLocaleString('en')} records`);

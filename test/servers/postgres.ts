@@ -7,6 +7,9 @@ import { freePort, serverFolder, ServerProcess } from './process.ts';
 
 const PASSWORD = 'pgpw';
 
+// A server shares its machine with everything else that runs there; no test of one asserts a time.
+jest.setTimeout(60_000);
+
 /** A real PostgreSQL on a free port, with its data in a temporary folder. */
 export class PostgresServer {
   readonly port: number;

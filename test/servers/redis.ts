@@ -5,6 +5,9 @@ import { freePort, serverFolder, ServerProcess } from './process.ts';
 
 const PASSWORD = 'rpw';
 
+// A server shares its machine with everything else that runs there; no test of one asserts a time.
+jest.setTimeout(60_000);
+
 /** A real Redis on a free port that keeps nothing on disk: it forgets everything when it restarts. */
 export class RedisServer {
   readonly port: number;

@@ -83,5 +83,5 @@ export interface OperatorHandle {
   revoke(id: string): Promise<CredentialSummary>;
 }
 
-export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'] as const;
+export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'revoke'] as const;
 export type AccessScope = (typeof ACCESS_SCOPES)[number];

@@ -1,6 +1,14 @@
 import { accessDenied, type Access } from './access/access-key.ts';
-import type { AccessScope, AdoptedEntry, CredentialHandle, EngineClient, OperatorHandle } from './client.ts';
+import type {
+  AccessScope,
+  AdoptedEntry,
+  CredentialHandle,
+  CredentialSummary,
+  EngineClient,
+  OperatorHandle,
+} from './client.ts';
 import type { CredentialEngine } from './engine.ts';
+import type { RecordFilter } from './storage/record-store.ts';
 import { AccessError, isCredentialError } from './errors.ts';
 
 /** An `EngineClient` over an engine in the same process. */
@@ -38,7 +46,7 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
     list: async (filter) => {
       requireScope(access, 'list');
       if (access.credentialId === null) return engine.list(filter);
-      return { credentials: [await engine.get(access.credentialId)], nextCursor: null };
+      return listOne(engine, access.credentialId, filter);
     },
     get: async (id) => {
       allow('list', id);
@@ -63,6 +71,22 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
       return engine.revoke(id);
     },
   };
+}
+
+/** A key for one credential lists that one, if the filter lets it through. */
+async function listOne(
+  engine: CredentialEngine,
+  id: string,
+  filter: RecordFilter = {},
+): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
+  const { cursor: _cursor, limit: _limit, ...conditions } = filter;
+  for (let cursor: string | null | undefined; cursor !== null;) {
+    const page = await engine.list({ ...conditions, limit: 1_000, ...(cursor !== undefined && { cursor }) });
+    const found = page.credentials.find((credential) => credential.id === id);
+    if (found) return { credentials: [found], nextCursor: null };
+    cursor = page.nextCursor;
+  }
+  return { credentials: [], nextCursor: null };
 }
 
 async function exists(engine: CredentialEngine, id: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
+import { isPlainObject } from './json.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
 import type { Stores } from './storage/stores.ts';
@@ -43,14 +44,14 @@ function isDatabase(database: unknown): boolean {
 
 /** @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` */
 export function requireMasterKey(masterKey: MasterKey): void {
-  if (!Buffer.isBuffer(masterKey) && 'passphrase' in masterKey) {
+  if (isPlainObject(masterKey) && 'passphrase' in masterKey) {
     const passphrase = masterKey.passphrase instanceof Secret ? masterKey.passphrase.unwrap() : masterKey.passphrase;
     if (typeof passphrase === 'string' && passphrase.trim() !== '') return;
     throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MALFORMED', 'The passphrase is empty.');
   }
   const bytes = masterKey instanceof Secret ? masterKey.unwrap() : masterKey;
   if (Buffer.isBuffer(bytes) && bytes.length === MASTER_KEY_BYTES) return;
-  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MALFORMED', 'The master key is not 32 bytes.');
+  throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MALFORMED', 'The master key is not a Buffer of 32 bytes.');
 }
 
 const registerInputSchema = z.strictObject({

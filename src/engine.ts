@@ -129,7 +129,13 @@ export class CredentialEngine {
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
-    this.#scheduler = new Scheduler({ ports, records, owner, run: (claim) => this.#runDue(claim) });
+    this.#scheduler = new Scheduler({
+      ports,
+      records,
+      owner,
+      run: (claim) => this.#runDue(claim),
+      busy: () => this.#refreshes.keys(),
+    });
     if (keeper) this.#scheduler.start();
   }
 

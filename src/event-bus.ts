@@ -2,7 +2,7 @@ import { toCredentialError } from './errors.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import type { Logger } from './ports.ts';
 
-export type EventListener = (event: CredentialEvent) => void;
+export type EventListener = (event: CredentialEvent) => unknown;
 
 /** Hands events to listeners of this process. A listener that throws harms neither the engine nor the other listeners. */
 export class EventBus {
@@ -30,9 +30,16 @@ export class EventBus {
 
   #call(listener: EventListener, event: CredentialEvent): void {
     try {
-      listener(event);
+      // An async listener is a void listener to TypeScript; its rejection must not end the host process either.
+      Promise.resolve(listener(event)).catch((error: unknown) => {
+        this.#complain(event, error);
+      });
     } catch (error) {
-      this.#logger.error({ type: event.type, code: toCredentialError(error).code }, 'An event listener threw.');
+      this.#complain(event, error);
     }
+  }
+
+  #complain(event: CredentialEvent, error: unknown): void {
+    this.#logger.error({ type: event.type, code: toCredentialError(error).code }, 'An event listener threw.');
   }
 }

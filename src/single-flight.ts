@@ -10,6 +10,10 @@ export class SingleFlight<T> {
     return flight;
   }
 
+  keys(): string[] {
+    return [...this.#flights.keys()];
+  }
+
   has(key: string): boolean {
     return this.#flights.has(key);
   }

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { StorageError } from '../errors.ts';
+import { ConfigurationError, StorageError } from '../errors.ts';
 import type { RandomSource } from '../ports.ts';
+import { driverOf, placeOf } from '../storage/location.ts';
 
 export interface Prepared {
   readonly folder: string;
@@ -20,8 +21,10 @@ export function namesMasterKey(env: Readonly<Record<string, string | undefined>>
  * Makes the folder of the database (0700) and a master key beside it (0600), unless they are there.
  *
  * @throws StorageError `ERR_STORE_UNAVAILABLE`
+ * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING` for a database that is no file
  */
 export function prepareFolder(database: string, random: RandomSource): Prepared {
+  if (driverOf(database) !== 'sqlite') throw masterKeyNeeded(database);
   const folder = dirname(database);
   const keyFile = join(folder, 'master.key');
   try {
@@ -35,4 +38,12 @@ export function prepareFolder(database: string, random: RandomSource): Prepared 
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
     throw new StorageError('ERR_STORE_UNAVAILABLE', `The folder ${folder} cannot be prepared (${code}).`);
   }
+}
+
+/** Beside a database that is no file there is no place for a key. */
+function masterKeyNeeded(database: string): ConfigurationError {
+  return new ConfigurationError(
+    'ERR_CONFIG_MASTER_KEY_MISSING',
+    `A master key for ${placeOf(database)} must be named in the environment.`,
+  );
 }

@@ -121,7 +121,7 @@ function addVerbs(program: Command, context: CommandContext): void {
     .description('issue an access key; it is shown once')
     .argument('[credential]', ID)
     .option('--engine', 'for every credential')
-    .requiredOption('--scopes <scopes>', 'some of use,list,test,refresh,rotate,revoke')
+    .option('--scopes <scopes>', 'some of use,list,test,refresh,revoke', 'use')
     .action((id: string | undefined, _options: object, command: Command) =>
       grant(context, command.optsWithGlobals<GrantCommandOptions>(), id),
     );

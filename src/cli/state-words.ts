@@ -127,10 +127,16 @@ export function attentionRank(state: StatePath): number {
 
 /** Why a credential is not simply valid, in one sentence with the code of its last failure; `null` when all is well. */
 export function troubleText({ state, failure, reason }: CredentialSummary): string | null {
-  if (state === 'valid.fresh' || state === 'valid.expiringSoon' || state === 'revoked.byUser') return null;
+  if (failure === null && (state === 'valid.expiringSoon' || state === 'revoked.byUser')) return null;
+  if (state === 'valid.fresh') return null;
+  if (state === 'revoked.byUser') return `The other side was not told; revoke it again. ${failureText(failure)}`;
   if (lifecycleStateOf(state) === 'refreshing' && state !== 'refreshing.ambiguous') return null;
   if (failure === null) return state === 'pending.unverified' ? null : `${capitalized(reasonText(reason))}.`;
-  return `${failure.message} [${failure.code}]`;
+  return failureText(failure);
+}
+
+function failureText(failure: CredentialSummary['failure']): string {
+  return failure === null ? '' : `${failure.message} [${failure.code}]`;
 }
 
 function capitalized(text: string): string {

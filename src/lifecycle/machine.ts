@@ -137,6 +137,9 @@ const REFRESH_SETTLEMENTS = [
   settledAs('pending.unverified'),
   settledAs('pending.misconfigured'),
   settledAs('refreshing.ambiguous'),
+  // Another holder has the credential now; this actor has nothing left to do.
+  settledAs('refreshing.claimed', 'refreshing.ambiguous'),
+  settledAs('refreshing.sent', 'refreshing.ambiguous'),
   settledAs('expired.retrying'),
   settledAs('expired.needsUser'),
   settledAs('revoked.byUser', 'revoked.byUser.ended'),

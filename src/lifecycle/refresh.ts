@@ -176,7 +176,7 @@ async function sentRefresh(
   const { ports } = surroundings;
   let current = { record: opened.record, attempt };
   const beforeSend = async (): Promise<void> => {
-    current = await writeSent(surroundings, current.record, attempt, claim);
+    current = await writeSent(surroundings, attempt, claim);
   };
   const traits = opened.driver.refreshTraits(plain(opened));
   try {
@@ -194,22 +194,22 @@ async function sentRefresh(
 
 /** Durable before the request leaves. Refused when the claim or the record is not ours any more. */
 async function writeSent(
-  { records, ports }: Surroundings,
-  record: CredentialRecord,
+  surroundings: Surroundings,
   attempt: Attempt,
   claim: Claim,
 ): Promise<{ record: CredentialRecord; attempt: Attempt }> {
-  const now = ports.clock.now();
-  const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
-  const next = revised(record, { state: 'refreshing.sent' }, now);
-  const renewed = await records.renewClaim(claim, LEASE_MS);
-  if (
-    !renewed ||
-    !(await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
-  ) {
-    throw new ClaimLost();
+  const { records, ports } = surroundings;
+  for (;;) {
+    if (!(await records.renewClaim(claim, LEASE_MS))) throw new ClaimLost();
+    const record = await requireRecord(surroundings, attempt.credentialId);
+    if (record.generation >= attempt.generation || lifecycleStateOf(record.state) === 'revoked') throw new ClaimLost();
+    const now = ports.clock.now();
+    const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
+    const next = revised(record, { state: 'refreshing.sent' }, now);
+    // Refused by an edit without a claim (health, settings): build on it.
+    if (await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
+      return { record: next, attempt: sent };
   }
-  return { record: next, attempt: sent };
 }
 
 /** Keeps the claim while the request is in flight. A renewal that fails is found by the fence at the next write. */

@@ -1,7 +1,8 @@
 import { toCredentialError } from '../errors.ts';
-import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
+import { lifecycleStateOf, type CredentialRecord, type RecordedFailure } from './credential.ts';
 import { driverInput, eventsOf, openRecord, requireRecord, revised, settledAt, type Surroundings } from './effects.ts';
 import type { RevokeInput, Settled } from './machine.ts';
+import { classify } from './policy.ts';
 
 /**
  * Ends a credential for good: first here, so that nobody gets it any more, then at the other side. The sealed values go
@@ -17,33 +18,52 @@ export async function revokeCredential(
     const record = await requireRecord(surroundings, input.credentialId);
     if (lifecycleStateOf(record.state) === 'revoked') {
       // Asked again: the other side could not be told then.
-      if (await vault.find(record, record.registered)) await revokeUpstream(surroundings, record, signal);
-      return settledAt(record);
+      const open = (await vault.find(record, record.registered)) !== null;
+      return settledAt(open ? await revokeUpstream(surroundings, record, signal) : record);
     }
     const now = ports.clock.now();
-    const next = revised(record, { state: 'revoked.byUser', reason: 'revokedByUser', dueAt: null }, now);
+    const next = revised(
+      record,
+      { state: 'revoked.byUser', reason: 'revokedByUser', dueAt: null, retryNotBefore: null, failure: null },
+      now,
+    );
     const events = eventsOf(['credential.revoked'], next, ports);
     if (await records.compareAndSet({ record: next, expectedRevision: record.revision, events })) {
-      await revokeUpstream(surroundings, next, signal);
-      return settledAt(next, events);
+      return settledAt(await revokeUpstream(surroundings, next, signal), events);
     }
   }
 }
 
+/** Tells the other side. What went wrong is kept on the record, so that people see it and revoke again. */
 async function revokeUpstream(
   surroundings: Surroundings,
   record: CredentialRecord,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<CredentialRecord> {
   const { ports, vault } = surroundings;
   try {
     const opened = await openRecord(surroundings, record);
     await opened.driver.revoke(driverInput(opened, signal));
     await vault.deleteAll(record);
+    return await writeFailure(surroundings, record, null);
   } catch (error) {
+    const failure = toCredentialError(error);
     ports.logger.warn(
-      { credentialId: record.id, code: toCredentialError(error).code },
+      { credentialId: record.id, code: failure.code },
       'The grant could not be revoked at the other side.',
     );
+    const { code, message } = failure;
+    return writeFailure(surroundings, record, { class: classify(failure), code, message, at: ports.clock.now() });
   }
+}
+
+async function writeFailure(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+  failure: RecordedFailure | null,
+): Promise<CredentialRecord> {
+  if (record.failure === null && failure === null) return record;
+  const next = revised(record, { failure }, surroundings.ports.clock.now());
+  const written = await surroundings.records.compareAndSet({ record: next, expectedRevision: record.revision });
+  return written ? next : requireRecord(surroundings, record.id);
 }

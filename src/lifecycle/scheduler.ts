@@ -1,6 +1,7 @@
 import { toCredentialError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { Claim, RecordStore } from '../storage/record-store.ts';
+import type { CredentialId } from './credential.ts';
 import { LEASE_MS } from './refresh.ts';
 
 /** Longest sleep: another process may have written an earlier due time meanwhile. */
@@ -18,17 +19,25 @@ export class Scheduler {
   readonly #records: RecordStore;
   readonly #owner: string;
   readonly #run: (claim: Claim) => Promise<void>;
+  readonly #busy: () => readonly CredentialId[];
   readonly #running = new Set<Promise<void>>();
   #cancelTimer: (() => void) | null = null;
   #ticking: Promise<void> | null = null;
   /** Until it was started, and after it was stopped, it takes no work, whoever wakes it. */
   #stopped = true;
 
-  constructor(options: { ports: Ports; records: RecordStore; owner: string; run: (claim: Claim) => Promise<void> }) {
+  constructor(options: {
+    ports: Ports;
+    records: RecordStore;
+    owner: string;
+    run: (claim: Claim) => Promise<void>;
+    busy: () => readonly CredentialId[];
+  }) {
     this.#ports = options.ports;
     this.#records = options.records;
     this.#owner = options.owner;
     this.#run = options.run;
+    this.#busy = options.busy;
   }
 
   start(): void {
@@ -78,7 +87,10 @@ export class Scheduler {
     const limit = CONCURRENCY - this.#running.size;
     if (limit <= 0) return;
     const now = this.#ports.clock.now();
-    for (const claim of await this.#records.claimDue({ limit, owner: this.#owner, leaseMs: LEASE_MS, now })) {
+    // After a stall a claim of ours may have run out under a refresh that is still in flight: to take it again would
+    // refuse that refresh's own outcome.
+    const due = { limit, owner: this.#owner, leaseMs: LEASE_MS, now, except: this.#busy() };
+    for (const claim of await this.#records.claimDue(due)) {
       const running = this.#runOne(claim).finally(() => {
         this.#running.delete(running);
         this.wake();

@@ -1,12 +1,12 @@
 import { z } from 'zod/v4';
 import { KeyRingError } from '../errors.ts';
-import type { JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import type { Issued } from '../protocols/protocol.ts';
 import { Secret } from '../secret.ts';
 
 const instant = z.iso.datetime().transform((text) => new Date(text));
 const sealedGrantSchema = z.strictObject({
-  grant: z.record(z.string(), z.json()),
+  grant: z.custom<JsonObject>(isJsonObject),
   issuedAt: instant,
   expiresAt: instant.nullable(),
   refreshable: z.boolean(),
@@ -28,5 +28,5 @@ export function parseSealedGrant(value: Secret<JsonObject>): Issued {
   if (!result.success)
     throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'The sealed grant of this credential is not valid.');
   const { grant, ...facts } = result.data;
-  return { grant: Secret.of<JsonObject>(grant), ...facts };
+  return { grant: Secret.of(grant), ...facts };
 }

@@ -236,7 +236,7 @@ async function writeFailure(
 
 async function writeSettlement(
   surroundings: Surroundings,
-  { record, attempt, claim }: UnderWay,
+  { record: seen, attempt, claim }: UnderWay,
   {
     settlement,
     changes,
@@ -244,23 +244,24 @@ async function writeSettlement(
   }: { settlement: Settlement; changes: Partial<CredentialRecord>; types: readonly EventType[] },
 ): Promise<Settled> {
   const { records, ports } = surroundings;
-  const now = ports.clock.now();
-  const arrivals = arrivalEvents(record, settlement);
-  const next = revised(record, { ...settlement, ...changes, notices: [...record.notices, ...arrivals] }, now);
-  const events = eventsOf([...types, ...arrivals], next, ports);
-  // An attempt whose answer was lost stays open: it is what tells the next holder that a token may be spent.
-  const closed: Attempt =
-    settlement.state === 'refreshing.ambiguous' ? attempt : { ...attempt, phase: 'failed', closedAt: now };
-  const written = await records.compareAndSet({
-    record: next,
-    expectedRevision: record.revision,
-    claim,
-    release: claim,
-    attempt: closed,
-    events,
-  });
-  // A write that is refused belongs to a holder that was superseded: the store is right.
-  return written ? settledAt(next, events) : settledAt(await requireRecord(surroundings, record.id));
+  for (let record = seen; ;) {
+    const now = ports.clock.now();
+    const arrivals = arrivalEvents(record, settlement);
+    const notices = [...record.notices, ...arrivals];
+    const next = revised(record, { ...settlement, ...changes, expiresAt: seen.expiresAt, notices }, now);
+    const events = eventsOf([...types, ...arrivals], next, ports);
+    // An attempt whose answer was lost stays open: it is what tells the next holder that a token may be spent.
+    const closed: Attempt =
+      settlement.state === 'refreshing.ambiguous' ? attempt : { ...attempt, phase: 'failed', closedAt: now };
+    const expectedRevision = record.revision;
+    if (await records.compareAndSet({ record: next, expectedRevision, claim, release: claim, attempt: closed, events }))
+      return settledAt(next, events);
+    const stored = await requireRecord(surroundings, record.id);
+    // Superseded, or revoked: the store is right. An edit without a claim (health, settings) is built upon.
+    const isEdit = stored.revision !== expectedRevision && stored.generation === seen.generation;
+    if (!isEdit || lifecycleStateOf(stored.state) === 'revoked') return settledAt(stored);
+    record = stored;
+  }
 }
 
 const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {

@@ -6,6 +6,18 @@ import { instantText, isStorable, requireText, TEXT_LIMITS } from './texts.ts';
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 const WORD_LIMIT = 64;
+const FILTERS: ReadonlySet<string> = new Set<keyof RecordFilter>([
+  'ownerId',
+  'protocol',
+  'state',
+  'scopeId',
+  'tags',
+  'name',
+  'dueBefore',
+  'expiringBefore',
+  'limit',
+  'cursor',
+]);
 
 /** What a page is sorted by; the id decides between equals. */
 export type ListOrder = 'id' | 'dueAt' | 'expiresAt' | 'word';
@@ -30,6 +42,7 @@ export interface ListPosition {
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the filter */
 export function parseListing(filter: RecordFilter): Listing {
+  requireKnownFilters(filter);
   for (const field of ['ownerId', 'protocol', 'scopeId', 'name'] as const) {
     const text = filter[field];
     if (text !== undefined) requireText(field, text, TEXT_LIMITS.name);
@@ -44,6 +57,19 @@ export function parseListing(filter: RecordFilter): Listing {
   const order = orderOf(filter);
   const after = filter.cursor === undefined ? null : decodeCursor(filter.cursor, order);
   return { filter, tags: [...new Set(filter.tags)], words, order, limit: pageLimit(filter.limit), after };
+}
+
+/** A misspelt filter would list everybody's credentials. */
+function requireKnownFilters(filter: RecordFilter): void {
+  const unknown = Object.keys(filter).find((name) => !FILTERS.has(name));
+  if (unknown !== undefined) {
+    throw new ConfigurationError('ERR_CONFIG_MALFORMED', `There is no filter ${JSON.stringify(unknown.slice(0, 40))}.`);
+  }
+  for (const name of ['dueBefore', 'expiringBefore'] as const) {
+    const instant: unknown = filter[name];
+    if (instant === undefined || instant instanceof Date) continue;
+    throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The filter ${name} must be a Date.`);
+  }
 }
 
 /** A whole number from 1 to 1,000. @throws ConfigurationError `ERR_CONFIG_MALFORMED` */

@@ -125,10 +125,11 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     return { credentialId: id, owner, fence: row.claim.fence };
   }
 
-  async claimDue(options: { limit: number; owner: string; leaseMs: number; now: Date }): Promise<Claim[]> {
+  async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
+    const { now, except = [] } = options;
     const { ms } = this.#clock.hostTime();
     const due = this.#records()
-      .filter(({ id, dueAt }) => dueAt !== null && dueAt <= options.now && this.#isFree(id, ms))
+      .filter(({ id, dueAt }) => dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms))
       .sort((a, b) => Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id))
       .slice(0, options.limit);
     const claims = await Promise.all(due.map(({ id }) => this.claim(id, options.owner, options.leaseMs)));

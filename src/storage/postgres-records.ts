@@ -155,15 +155,16 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     return row ? claimOf(row, owner) : null;
   }
 
-  async claimDue(options: { limit: number; owner: string; leaseMs: number; now: Date }): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now } = options;
+  async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
+    const { limit, owner, leaseMs, now, except = [] } = options;
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
       `WITH due AS MATERIALIZED (
-         SELECT id FROM records WHERE due_at <= $1 AND ${IS_FREE} ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+         SELECT id FROM records WHERE due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
+         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
        UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
        FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at`,
-      [now.toISOString(), limit, owner, leaseMs],
+      [now.toISOString(), limit, owner, leaseMs, except],
     );
     const urgentFirst = rows.toSorted((a, b) => compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id));
     return urgentFirst.map((row) => claimOf(row, owner));

@@ -114,7 +114,14 @@ export interface RecordStore extends LedgerStore {
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */
   claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null>;
   /** Claims up to `limit` records that are due and free, most urgent first. */
-  claimDue(options: { limit: number; owner: string; leaseMs: number; now: Date }): Promise<Claim[]>;
+  claimDue(options: {
+    limit: number;
+    owner: string;
+    leaseMs: number;
+    now: Date;
+    /** Ids that the asker works on already, whatever became of its claims on them. */
+    except?: readonly CredentialId[];
+  }): Promise<Claim[]>;
   /** Prolongs a claim; false when it is no longer the latest. */
   renewClaim(claim: Claim, leaseMs: number): Promise<boolean>;
   releaseClaim(claim: Claim): Promise<void>;

@@ -130,11 +130,12 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return this.#write(() => this.#claimNow(id, owner, leaseMs, this.#clock.hostTime()));
   }
 
-  async claimDue(options: { limit: number; owner: string; leaseMs: number; now: Date }): Promise<Claim[]> {
+  async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
+    const except = JSON.stringify(options.except ?? []);
     const host = this.#clock.hostTime();
     return this.#write(() =>
       this.#sql.due
-        .all({ now: options.now.toISOString(), epoch: host.epoch, hostMs: host.ms, limit: options.limit })
+        .all({ now: options.now.toISOString(), epoch: host.epoch, hostMs: host.ms, limit: options.limit, except })
         .map((id) => this.#claimNow(id, options.owner, options.leaseMs, host))
         .filter((claim) => claim !== null),
     );

@@ -76,7 +76,8 @@ export function prepareStatements(db: Database.Database): Statements {
     ),
     due: db
       .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} ORDER BY due_at, id LIMIT @limit`,
+        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} AND id NOT IN (SELECT value FROM json_each(@except))
+         ORDER BY due_at, id LIMIT @limit`,
       )
       .pluck(),
     renew: db.prepare<[Named]>(

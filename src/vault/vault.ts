@@ -1,5 +1,5 @@
 import { KeyRingError, type ErrorCode } from '../errors.ts';
-import { isPlainObject, type JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import type { CredentialId, SecretPointer } from '../lifecycle/credential.ts';
 import type { RandomSource } from '../ports.ts';
 import { Secret } from '../secret.ts';
@@ -169,8 +169,4 @@ function keyIdOf(envelope: Buffer): string | null {
   } catch {
     return null;
   }
-}
-
-function isJsonObject(value: unknown): value is JsonObject {
-  return isPlainObject(value);
 }

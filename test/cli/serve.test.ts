@@ -111,6 +111,17 @@ test('serves an ordinary store without any sandbox', async () => {
   expect([exitCode, output]).toEqual([0, expect.stringMatching(/^credlife: ended after \ds; 0 credentials\n$/m)]);
 });
 
+test('stays until it is told to end, with no terminal and nothing to do', async () => {
+  await runCommand(['init'], { cwd });
+  const running = startCommand(['serve'], { cwd });
+  await printed(running, /0 credentials/);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(running.child.exitCode).toBeNull();
+  running.child.kill('SIGTERM');
+  const { exitCode, output } = await running.finished;
+  expect([exitCode, output]).toEqual([0, expect.stringContaining('credlife: ended after')]);
+});
+
 async function credentials(): Promise<unknown> {
   const listed: unknown = documentOf(await runCommand(['list', '--json'], { cwd }))['credentials'];
   if (!Array.isArray(listed)) throw new TypeError('no list');

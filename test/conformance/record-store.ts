@@ -125,6 +125,13 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         expect(await store.claim(id, 'c', LEASE_MS)).not.toBeNull();
       });
 
+      it('are not given for what the asker works on already', async () => {
+        await store.insert(aRecord({ id: 'mine', dueAt: NOW }), []);
+        const options = { limit: 10, owner: 'a', leaseMs: LEASE_MS, now: NOW };
+        const claims = await store.claimDue({ ...options, except: ['mine', "x' OR 1=1"] });
+        expect(claims.map((claim) => claim.credentialId)).toEqual([id]);
+      });
+
       it('are given for due records only, most urgent first, each to one', async () => {
         await store.insert(aRecord({ id: 'late', dueAt: secondsAfter(NOW, -60) }), []);
         await store.insert(aRecord({ id: 'future', dueAt: secondsAfter(NOW, 60) }), []);

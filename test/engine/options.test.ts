@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import Database from 'better-sqlite3';
 import { CredentialEngine, type EngineOptions } from '../../src/engine.ts';
 import { Secret } from '../../src/secret.ts';
+import { rejectionOf } from '../support/codes.ts';
 import { MASTER_KEY, openEngine, temporaryFolder } from '../support/engine.ts';
 
 const folder = temporaryFolder();
@@ -31,6 +33,19 @@ it.each<[string, EngineOptions['masterKey']]>([
     code: 'ERR_CONFIG_MASTER_KEY_MALFORMED',
   });
   expect(existsSync(database)).toBe(false);
+});
+
+it.each<[string, unknown]>([
+  ['text', 'canary-master-key-of-somebody-12'],
+  ['a number', 42],
+  ['nothing', undefined],
+  ['null', null],
+  ['another kind of bytes', new Uint8Array(32)],
+])('refuses %s as a key without quoting it', async (_sentence, masterKey) => {
+  const opening = CredentialEngine.open({ database, masterKey: masterKey as Buffer });
+  const error = await rejectionOf(opening);
+  expect(error).toMatchObject({ code: 'ERR_CONFIG_MASTER_KEY_MALFORMED' });
+  expect(inspect(error, { depth: Infinity })).not.toContain('canary');
 });
 
 it.each<[string, object]>([

@@ -7,7 +7,7 @@ import { printJson, printLine, type CommandContext, type GlobalOptions } from '.
 import { printDetails } from '../credential-details.ts';
 import { findCredential } from '../credential-lookup.ts';
 import { withEngine } from '../database-location.ts';
-import { EXIT_CODES, exitCodeOfState } from '../exit-codes.ts';
+import { EXIT_CODES, exitCodeOfError, exitCodeOfState } from '../exit-codes.ts';
 import { printable } from '../printable.ts';
 import { stateCell } from '../state-words.ts';
 
@@ -25,8 +25,13 @@ export function refresh(context: CommandContext, options: GlobalOptions, id: str
   return withEngine(context, options, async (engine) => {
     const refreshed = await engine.refresh((await findCredential(engine, id)).id);
     await printCredential(context, options, engine, refreshed);
-    context.setExitCode(exitCodeOfState(lifecycleStateOf(refreshed.state)));
+    context.setExitCode(exitCodeOf(refreshed));
   });
+}
+
+/** Of what failed, where something did; otherwise of the state. */
+function exitCodeOf({ state, failure }: CredentialSummary): number {
+  return failure === null ? exitCodeOfState(lifecycleStateOf(state)) : exitCodeOfError(failure.code);
 }
 
 /** `credlife revoke ID`: ends the credential, here and at the other side where that is possible. */
@@ -34,6 +39,7 @@ export function revoke(context: CommandContext, options: GlobalOptions, id: stri
   return withEngine(context, options, async (engine) => {
     const revoked = await engine.revoke((await findCredential(engine, id)).id);
     await printCredential(context, options, engine, revoked);
+    if (revoked.failure) context.setExitCode(exitCodeOfError(revoked.failure.code));
   });
 }
 

@@ -8,6 +8,7 @@ export interface StopSignal {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** 128 + SIGINT, as shells have it. */
 const INTERRUPTED_EXIT_CODE = 130;
+const LONG_MS = 3_600_000;
 
 /** The first signal asks for an orderly end; the second one ends the process at once. */
 export function stopSignal(durationMs: number | undefined): StopSignal {
@@ -20,11 +21,14 @@ export function stopSignal(durationMs: number | undefined): StopSignal {
     stop();
   };
   for (const name of SIGNALS) process.on(name, onSignal);
+  // Neither signal handlers nor the engine's timers keep a process running; a service without a terminal has nothing else.
+  const hold = setInterval(() => undefined, LONG_MS);
   const timer = durationMs === undefined ? undefined : setTimeout(stop, durationMs);
   return {
     signal: controller.signal,
     stop,
     dispose: () => {
+      clearInterval(hold);
       clearTimeout(timer);
       for (const name of SIGNALS) process.off(name, onSignal);
     },

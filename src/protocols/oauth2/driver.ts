@@ -141,8 +141,11 @@ export class OAuth2Driver implements ProtocolDriver {
   async revoke(input: DriverInput): Promise<'revoked' | 'unsupported'> {
     const opened = open(input);
     const server = await this.#serverOf(opened);
-    if (server.revocation_endpoint === undefined || opened.grant === null) return 'unsupported';
-    await revocationRequest({ ...opened, server, fetch: this.#fetch }, opened.grant);
+    // Before the first refresh the only token that lives there is the one that its owner entered.
+    const refreshToken = opened.grant?.refreshToken ?? opened.secret.refreshToken ?? null;
+    const accessToken = opened.grant?.accessToken ?? null;
+    if (server.revocation_endpoint === undefined || (refreshToken ?? accessToken) === null) return 'unsupported';
+    await revocationRequest({ ...opened, server, fetch: this.#fetch }, { refreshToken, accessToken });
     return 'revoked';
   }
 

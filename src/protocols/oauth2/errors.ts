@@ -26,6 +26,9 @@ export function translateOAuth2Error(error: unknown, host: string): unknown {
   if (error instanceof ClientError && error.cause instanceof Response && error.cause.status >= 400) {
     return fromStatus(error.cause.status, host);
   }
+  // The caller's own end of the exchange: it says nothing about the answer, which never came.
+  if (error instanceof ClientError && (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT'))
+    return new TransientError('ERR_ENDPOINT_TIMEOUT', `${host} did not answer in time.`);
   if (error instanceof ClientError || error instanceof AuthorizationResponseError)
     return invalidResponse(error.code, host);
   return error;

@@ -53,12 +53,16 @@ export async function introspectionRequest(exchange: Exchange, grant: OAuth2Gran
 }
 
 /** Token revocation, RFC 7009 §2.1: the refresh token if there is one, and the access token. */
-export async function revocationRequest(exchange: Exchange, grant: OAuth2Grant): Promise<void> {
+export async function revocationRequest(
+  exchange: Exchange,
+  grant: { readonly refreshToken: string | null; readonly accessToken: string | null },
+): Promise<void> {
   await atTokenEndpoint(exchange, async (configuration) => {
     if (grant.refreshToken !== null) {
       await client.tokenRevocation(configuration, grant.refreshToken, { token_type_hint: 'refresh_token' });
     }
-    await client.tokenRevocation(configuration, grant.accessToken, { token_type_hint: 'access_token' });
+    if (grant.accessToken !== null)
+      await client.tokenRevocation(configuration, grant.accessToken, { token_type_hint: 'access_token' });
   });
 }
 

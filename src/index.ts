@@ -30,6 +30,7 @@ export type { CredentialId, LifecycleState, Reason, StatePath } from './lifecycl
 export { EVENT_TYPES } from './lifecycle/events.ts';
 export type { CredentialEvent, EventType } from './lifecycle/events.ts';
 export { credentialMachine } from './lifecycle/machine.ts';
+export type { ClaimInput, MachineEvent, MachineInput, Outcome, RevokeInput, SendInput } from './lifecycle/machine.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
 export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
 export type { Material, TestResult } from './protocols/protocol.ts';

@@ -1,25 +1,65 @@
 import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
+import type { ProtocolDriver } from './protocols/protocol.ts';
 import { Secret } from './secret.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
-const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'ports']);
+const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'ports', 'drivers']);
 
 /**
  * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` for a key of the wrong length or an empty passphrase
  */
-export function requireEngineOptions(options: { database: string; masterKey: MasterKey; keeper?: boolean }): void {
+export function requireEngineOptions(options: {
+  database: string;
+  masterKey: MasterKey;
+  keeper?: boolean;
+  drivers?: unknown;
+}): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
   if (unknown !== undefined) throw new TypeError(`Unknown option: ${unknown}.`);
-  const { database, keeper } = options;
+  const { database, keeper, drivers } = options;
   if (typeof database !== 'string' || database === '' || database === ':memory:' || database.includes('\0')) {
     throw new TypeError("Expected database to be the path of a file, or 'memory'.");
   }
   if (keeper !== undefined && typeof keeper !== 'boolean') throw new TypeError('Expected keeper to be a boolean.');
+  if (drivers !== undefined && typeof drivers !== 'function') {
+    throw new TypeError('Expected drivers to be a function that is given the ports and returns drivers.');
+  }
   requireMasterKey(options.masterKey);
+}
+
+const DRIVER_METHODS = [
+  'parseConfig',
+  'parseSecret',
+  'identity',
+  'endpoint',
+  'refreshTraits',
+  'refresh',
+  'material',
+  'confirm',
+  'test',
+  'revoke',
+] as const satisfies readonly Exclude<keyof ProtocolDriver, 'protocol'>[];
+
+/** Our own driver and a host's. Refuses one that lacks something, and a protocol that two of them speak. */
+export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDriver[]): readonly ProtocolDriver[] {
+  const isList: boolean = Array.isArray(drivers);
+  if (!isList) throw new TypeError('Expected drivers to return a list.');
+  const protocols = new Set([own.protocol]);
+  for (const driver of drivers) {
+    const { protocol } = driver;
+    if (typeof protocol !== 'string' || !/^[a-z][a-z0-9-]{0,63}$/.test(protocol)) {
+      throw new TypeError('Expected the protocol of a driver to be a word of lower-case letters, digits and hyphens.');
+    }
+    const missing = DRIVER_METHODS.find((method) => typeof driver[method] !== 'function');
+    if (missing !== undefined) throw new TypeError(`Expected the driver of ${protocol} to have a method ${missing}.`);
+    if (protocols.has(protocol)) throw new TypeError(`Expected one driver for ${protocol}.`);
+    protocols.add(protocol);
+  }
+  return [own, ...drivers];
 }
 
 function requireMasterKey(masterKey: MasterKey): void {

@@ -8,7 +8,7 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
-import { requireEngineOptions, requireRegisterInput } from './engine-options.ts';
+import { requireDrivers, requireEngineOptions, requireRegisterInput } from './engine-options.ts';
 import { ConfigurationError, InternalError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
@@ -28,7 +28,7 @@ import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
-import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
+import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
@@ -47,6 +47,8 @@ export interface EngineOptions {
   /** Whether this engine refreshes due credentials by itself; default false. */
   readonly keeper?: boolean;
   readonly ports?: Partial<Ports>;
+  /** Drivers of protocols that this package does not speak, beside its own. */
+  readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
 
 export interface RegisterInput {
@@ -126,13 +128,15 @@ export class CredentialEngine {
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
+    const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
     const stores: Stores = openSqlite(options.database, ports.clock);
     try {
       const keyRing = await KeyRing.open(stores.records, options.masterKey, ports);
       const vault = new Vault(keyRing, stores.secrets, ports.random);
-      const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
       const owner = ports.random.bytes(8).toString('hex');
-      return new CredentialEngine({ ports, records: stores.records, vault, drivers, owner }, options.keeper ?? false);
+      const registry = new ProtocolRegistry(drivers);
+      const surroundings = { ports, records: stores.records, vault, drivers: registry, owner };
+      return new CredentialEngine(surroundings, options.keeper ?? false);
     } catch (error) {
       await stores.records.close();
       throw error;

@@ -17,7 +17,7 @@ import { attemptPointer, isOpen, perhapsSpentAt, type Attempt } from './journal.
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
-import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
+import { commitGrant, isWrittenBeside, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
 
 /** A holder that dies is taken over after this long: the smallest reuse grace windows of servers are 10 s. */
 export const LEASE_MS = 4_000;
@@ -194,22 +194,23 @@ async function sentRefresh(
 
 /** Durable before the request leaves. Refused when the claim or the record is not ours any more. */
 async function writeSent(
-  { records, ports }: Surroundings,
+  surroundings: Surroundings,
   record: CredentialRecord,
   attempt: Attempt,
   claim: Claim,
 ): Promise<{ record: CredentialRecord; attempt: Attempt }> {
+  const { records, ports } = surroundings;
   const now = ports.clock.now();
   const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
-  const next = revised(record, { state: 'refreshing.sent' }, now);
-  const renewed = await records.renewClaim(claim, LEASE_MS);
-  if (
-    !renewed ||
-    !(await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
-  ) {
-    throw new ClaimLost();
+  if (!(await records.renewClaim(claim, LEASE_MS))) throw new ClaimLost();
+  for (let current = record; ;) {
+    const next = revised(current, { state: 'refreshing.sent' }, now);
+    const change = { record: next, expectedRevision: current.revision, claim, attempt: sent };
+    if (await records.compareAndSet(change)) return { record: next, attempt: sent };
+    const stored = await requireRecord(surroundings, record.id);
+    if (!isWrittenBeside(current, stored)) throw new ClaimLost();
+    current = stored;
   }
-  return { record: next, attempt: sent };
 }
 
 /** Keeps the claim while the request is in flight. A renewal that fails is found by the fence at the next write. */

@@ -246,21 +246,24 @@ async function writeSettlement(
   const { records, ports } = surroundings;
   const now = ports.clock.now();
   const arrivals = arrivalEvents(record, settlement);
-  const next = revised(record, { ...settlement, ...changes, notices: [...record.notices, ...arrivals] }, now);
-  const events = eventsOf([...types, ...arrivals], next, ports);
   // An attempt whose answer was lost stays open: it is what tells the next holder that a token may be spent.
   const closed: Attempt =
     settlement.state === 'refreshing.ambiguous' ? attempt : { ...attempt, phase: 'failed', closedAt: now };
-  const written = await records.compareAndSet({
-    record: next,
-    expectedRevision: record.revision,
-    claim,
-    release: claim,
-    attempt: closed,
-    events,
-  });
-  // A write that is refused belongs to a holder that was superseded: the store is right.
-  return written ? settledAt(next, events) : settledAt(await requireRecord(surroundings, record.id));
+  for (let current = record; ;) {
+    const next = revised(current, { ...settlement, ...changes, notices: [...record.notices, ...arrivals] }, now);
+    const events = eventsOf([...types, ...arrivals], next, ports);
+    const change = { record: next, expectedRevision: current.revision, claim, release: claim, attempt: closed, events };
+    if (await records.compareAndSet(change)) return settledAt(next, events);
+    const stored = await requireRecord(surroundings, record.id);
+    // A write that is refused otherwise belongs to a holder that was superseded: the store is right.
+    if (!isWrittenBeside(current, stored)) return settledAt(stored);
+    current = { ...stored, expiresAt: record.expiresAt };
+  }
+}
+
+/** Whether what was written since left the refresh alone: the outcome of a test, for example. */
+export function isWrittenBeside(record: CredentialRecord, stored: CredentialRecord): boolean {
+  return stored.revision > record.revision && stored.state === record.state && stored.generation === record.generation;
 }
 
 const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {

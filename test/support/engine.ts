@@ -7,8 +7,8 @@ import type { AuthorizationServer } from '../servers/authorization-server.ts';
 export const MASTER_KEY = Buffer.alloc(32, 7);
 
 /** A fresh folder for one test; `dispose` removes it. */
-export function temporaryFolder(): { path: string; dispose: () => void } {
-  const path = mkdtempSync(join(tmpdir(), 'credlife-test-'));
+export function temporaryFolder(parent = tmpdir()): { path: string; dispose: () => void } {
+  const path = mkdtempSync(join(parent, 'credlife-test-'));
   return {
     path,
     dispose: () => {

@@ -23,6 +23,7 @@ import { openRecord, type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
 import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
+import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
@@ -93,6 +94,7 @@ export class CredentialEngine {
   readonly #ports: Ports;
   readonly #records: RecordStore;
   readonly #bus: EventBus;
+  readonly #inspections: Inspections;
   readonly #awakening: Awakening;
   readonly #scheduler: Scheduler;
   readonly #adoption: Adoption;
@@ -109,9 +111,11 @@ export class CredentialEngine {
     this.#ports = ports;
     this.#records = records;
     this.#bus = new EventBus(ports.logger);
-    this.#awakening = new Awakening(surroundings, (event) => {
+    this.#inspections = new Inspections(ports.logger);
+    const publish = (event: CredentialEvent): void => {
       this.#bus.publish(event);
-    });
+    };
+    this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
@@ -281,6 +285,15 @@ export class CredentialEngine {
   /** Listens to events of this process. Returns the function that ends it. */
   on(type: EventType | '*', listener: EventListener): () => void {
     return this.#bus.on(type, listener);
+  }
+
+  /**
+   * Hands XState's inspection events of every actor that this engine wakes from now on to the inspector, live: what the
+   * Stately inspector shows. They hold ids, states, reasons and codes, never a secret. Returns the function that ends it.
+   */
+  inspect(inspector: Inspector): () => void {
+    this.#requireOpen();
+    return this.#inspections.add(inspector);
   }
 
   /** Takes no new work, waits for refreshes under way, and closes the store. */

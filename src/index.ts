@@ -29,6 +29,7 @@ export type { ErrorCode, ErrorKind } from './errors.ts';
 export type { CredentialId, LifecycleState, Reason, StatePath } from './lifecycle/credential.ts';
 export { EVENT_TYPES } from './lifecycle/events.ts';
 export type { CredentialEvent, EventType } from './lifecycle/events.ts';
+export type { Inspector } from './lifecycle/inspect.ts';
 export { credentialMachine } from './lifecycle/machine.ts';
 export type { ClaimInput, MachineEvent, MachineInput, Outcome, RevokeInput, SendInput } from './lifecycle/machine.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';

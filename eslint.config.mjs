@@ -214,7 +214,7 @@ export default tseslint.config(
   },
   {
     // Asynchronous interfaces over a synchronous database: `async` is what turns a throw into a rejection.
-    files: ['src/storage/**/*.ts', 'test/**/*.ts'],
+    files: ['src/storage/**/*.ts', 'src/lease/**/*.ts', 'src/sessions/**/*.ts', 'test/**/*.ts'],
     rules: { '@typescript-eslint/require-await': 'off' },
   },
   { files: CODECS, rules: { 'no-restricted-syntax': ['error', NO_ENUM, NO_CLOCKLESS_DATE] } },

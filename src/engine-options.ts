@@ -2,10 +2,12 @@ import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import type { ProtocolDriver } from './protocols/protocol.ts';
 import { Secret } from './secret.ts';
+import type { Anchor } from './vault/anchor.ts';
+import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
-const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'ports', 'drivers']);
+const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'ports', 'drivers']);
 
 /**
  * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.
@@ -13,20 +15,28 @@ const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'ports', 'drivers'])
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` for a key of the wrong length or an empty passphrase
  */
 export function requireEngineOptions(options: {
-  database: string;
-  masterKey: MasterKey;
-  keeper?: boolean;
-  drivers?: unknown;
+  readonly database: string | Stores;
+  readonly masterKey: MasterKey;
+  readonly keeper?: boolean;
+  readonly anchor?: Anchor;
+  readonly acceptOlderStore?: boolean;
+  readonly drivers?: unknown;
 }): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
   if (unknown !== undefined) throw new TypeError(`Unknown option: ${unknown}.`);
-  const { database, keeper, drivers } = options;
-  if (typeof database !== 'string' || database === '' || database === ':memory:' || database.includes('\0')) {
-    throw new TypeError("Expected database to be the path of a file, or 'memory'.");
+  const { database, keeper, anchor, acceptOlderStore, drivers } = options;
+  if (!isDatabase(database)) {
+    throw new TypeError("Expected database to be the path of a file, a postgres:// URL, 'memory', or stores.");
   }
   if (keeper !== undefined && typeof keeper !== 'boolean') throw new TypeError('Expected keeper to be a boolean.');
+  if (acceptOlderStore !== undefined && typeof acceptOlderStore !== 'boolean') {
+    throw new TypeError('Expected acceptOlderStore to be a boolean.');
+  }
   if (drivers !== undefined && typeof drivers !== 'function') {
     throw new TypeError('Expected drivers to be a function that is given the ports and returns drivers.');
+  }
+  if (anchor !== undefined && (typeof anchor.read !== 'function' || typeof anchor.write !== 'function')) {
+    throw new TypeError('Expected anchor to have read and write.');
   }
   requireMasterKey(options.masterKey);
 }
@@ -62,7 +72,13 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
   return [own, ...drivers];
 }
 
-function requireMasterKey(masterKey: MasterKey): void {
+function isDatabase(database: unknown): boolean {
+  if (typeof database === 'string') return database !== '' && database !== ':memory:' && !database.includes('\0');
+  return database instanceof Object && 'records' in database && 'secrets' in database;
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MALFORMED` */
+export function requireMasterKey(masterKey: MasterKey): void {
   if (!Buffer.isBuffer(masterKey) && 'passphrase' in masterKey) {
     const passphrase = masterKey.passphrase instanceof Secret ? masterKey.passphrase.unwrap() : masterKey.passphrase;
     if (typeof passphrase === 'string' && passphrase.trim() !== '') return;

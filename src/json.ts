@@ -16,3 +16,11 @@ function sortKeys(value: Record<string, unknown>): Record<string, unknown> {
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/**
+ * For what `JSON.parse` gave, which is JSON all through. Schemas of zod walk the keys and lose `__proto__`, and refuse objects that
+ * hold `constructor`.
+ */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return isPlainObject(value);
+}

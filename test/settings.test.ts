@@ -89,3 +89,10 @@ it('takes the database from the environment before the default', () => {
 it('never quotes a malformed key', () => {
   expect(() => parseMasterKey('canary-key', 'CREDLIFE_MASTER_KEY')).toThrow(/^(?!.*canary).*CREDLIFE_MASTER_KEY/);
 });
+
+it('never quotes the password of a database URL', () => {
+  const database = 'postgres://app:canary-password@db.example:5432/app';
+  const read = (): unknown => readSettings({ CREDLIFE_DATABASE: database }, { database: 'unused' });
+  expect(read).toThrow('db.example:5432/app');
+  expect(read).not.toThrow('canary-password');
+});

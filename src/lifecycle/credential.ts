@@ -1,5 +1,5 @@
 import { z } from 'zod/v4';
-import type { JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import { isErrorCode, StorageError, type ErrorCode } from '../errors.ts';
 
 export type CredentialId = string;
@@ -129,7 +129,7 @@ const pointer = z.strictObject({
   generation: z.int().nonnegative(),
   attemptId: z.string(),
 });
-const json: z.ZodType<JsonObject> = z.record(z.string(), z.json());
+const json = z.custom<JsonObject>(isJsonObject);
 
 const recordSchema = z.strictObject({
   schemaVersion: z.literal(1),

@@ -1,6 +1,7 @@
 import type { CredentialId, CredentialRecord, LifecycleState } from '../lifecycle/credential.ts';
 import type { CredentialEvent } from '../lifecycle/events.ts';
 import type { Attempt } from '../lifecycle/journal.ts';
+import type { LedgerStore } from './ledger.ts';
 
 export interface RecordFilter {
   readonly ownerId?: string;
@@ -9,8 +10,15 @@ export interface RecordFilter {
   readonly scopeId?: string;
   /** Records that carry all of these. */
   readonly tags?: readonly string[];
-  /** Records whose next action is due before this instant. */
+  /** Records whose next action is due before this instant, most urgent first. */
   readonly dueBefore?: Date;
+  /** Records whose grant ends before this instant, the earliest end first. */
+  readonly expiringBefore?: Date;
+  /**
+   * Records whose name holds, for each word of this text, a word that begins with it. Case and accents do not count: `git prod`
+   * finds "GitHub (Production)". Sorted by the word that was found.
+   */
+  readonly name?: string;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;
   /** `nextCursor` of the page before. */
@@ -18,7 +26,10 @@ export interface RecordFilter {
 }
 
 export interface RecordPage {
-  /** In the order of their ids. */
+  /**
+   * In the order of `dueAt`, `expiresAt` or the word found, whichever filter of these comes first in `RecordFilter`; then, and
+   * without such a filter, in the order of their ids. Texts are ordered by their code points.
+   */
   readonly records: readonly CredentialRecord[];
   readonly nextCursor: string | null;
 }
@@ -53,22 +64,51 @@ export interface AccessKeyRecord {
   readonly createdAt: Date;
 }
 
+/**
+ * Keeps one sealed value in step with the records. The store calls it inside the transaction of each write of a record, so
+ * it is synchronous, and stores what it answers in the same transaction.
+ */
+export interface RecordSeal {
+  /** Whether a write changes what is sealed: a store whose writers would queue for the sealed value asks this first. */
+  concerns(before: CredentialRecord | null, after: CredentialRecord | null): boolean;
+  /**
+   * @param stored the sealed value as it is, `null` before the first one
+   * @param before the record as it was; `null` for an insert
+   * @param after the record as written; `null` for a deletion
+   * @returns the next sealed value; `null` leaves the stored one
+   */
+  next(stored: string | null, before: CredentialRecord | null, after: CredentialRecord | null): string | null;
+}
+
 /** What a monitoring page asks first. */
 export type StateCounts = Readonly<Record<LifecycleState, number>>;
 
 /**
- * Keeps records, journal, claims, events and access keys. Two writers are told apart by compare-and-set on `revision`;
+ * Keeps records, journal, claims, events, access keys and (`LedgerStore`) what else must outlive a process. Two writers are told apart by compare-and-set on `revision`;
  * claims run on the store's own clock, so that two hosts whose wall clocks differ never take a live claim.
  *
- * Errors: `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`, `ERR_STORE_RECORD_INVALID`.
+ * A driver stores texts faithfully or refuses the whole write: ids, owner, scope, protocol, name and tags must be well-formed
+ * Unicode without NUL and within `TEXT_LIMITS`, instants within the years 0000 to 9999 (`ERR_CONFIG_MALFORMED`).
+ *
+ * It must compare and set, and read by index in order. AWS Secrets Manager, HashiCorp Vault KV and Azure Key Vault have neither
+ * ordered indexes nor (AWS, Azure) a compare-and-set on a value, so they keep secrets (`SecretStore`) and never records.
+ *
+ * Errors: `ERR_CONFIG_MALFORMED` for a refused text, filter or cursor; `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`, `ERR_STORE_RECORD_INVALID`.
  */
-export interface RecordStore {
+export interface RecordStore extends LedgerStore {
   /** @throws StorageError `ERR_STORE_DUPLICATE` */
   insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void>;
   get(id: CredentialId): Promise<CredentialRecord | null>;
   /** Writes durably and atomically, or returns false and writes nothing. */
   compareAndSet(change: RecordChange): Promise<boolean>;
+  /**
+   * Removes a record and all that belongs to it (tags, attempts, last test, notices); its events stay. False when it is not at
+   * `expectedRevision` any more: then nothing was removed.
+   */
+  delete(id: CredentialId, expectedRevision: number, events?: readonly CredentialEvent[]): Promise<boolean>;
   list(filter: RecordFilter): Promise<RecordPage>;
+  /** Up to `limit` ids after `after` (`null` for the first ones), in order; also those of records that do not parse. */
+  listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]>;
   countByState(): Promise<StateCounts>;
 
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */
@@ -94,6 +134,17 @@ export interface RecordStore {
   getKeyRing(): Promise<string | null>;
   /** Replaces the key ring if it is still `expected`; false otherwise. */
   compareAndSetKeyRing(next: string, expected: string | null): Promise<boolean>;
+
+  /**
+   * Reserves `count` encryptions under a data key, durably and for all processes, and returns the sum of all reservations.
+   * The sum only grows; it stays when the key is removed. A count of 0 asks and writes nothing.
+   */
+  reserveEncryptions(keyId: string, count: number): Promise<number>;
+
+  /** Has each later write of a record of this connection call `seal` in its transaction. */
+  sealWith(seal: RecordSeal): void;
+  /** The sealed value that belongs to the records as they are; `null` before the first one. */
+  getSeal(): Promise<string | null>;
 
   /** Changes when another process may have written. Cheap and synchronous, for the hot path. */
   changeMark(): number;

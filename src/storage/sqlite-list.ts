@@ -1,37 +1,80 @@
-import { ConfigurationError } from '../errors.ts';
-import type { RecordFilter } from './record-store.ts';
+import { endOfPrefix, type Listing } from './listing.ts';
 
-const DEFAULT_LIMIT = 100;
-const MAX_LIMIT = 1_000;
+export interface Query {
+  readonly sql: string;
+  readonly parameters: readonly (string | number)[];
+}
 
-/** Query for one page: one row more than `limit`, which tells whether another page follows. */
-export function listQuery(filter: RecordFilter): { sql: string; parameters: unknown[]; limit: number } {
-  const limit = filter.limit ?? DEFAULT_LIMIT;
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new ConfigurationError(
-      'ERR_CONFIG_MALFORMED',
-      `The limit must be a whole number from 1 to ${String(MAX_LIMIT)}.`,
-    );
-  }
-  const conditions: [string, unknown][] = [];
-  if (filter.ownerId !== undefined) conditions.push(['owner_id = ?', filter.ownerId]);
-  if (filter.protocol !== undefined) conditions.push(['protocol = ?', filter.protocol]);
-  if (filter.state !== undefined) conditions.push(['state = ?', filter.state]);
-  if (filter.scopeId !== undefined) conditions.push(['scope_id = ?', filter.scopeId]);
-  if (filter.dueBefore !== undefined) conditions.push(['due_at < ?', filter.dueBefore.toISOString()]);
-  if (filter.cursor !== undefined) conditions.push(['id > ?', decodeCursor(filter.cursor)]);
-  for (const tag of filter.tags ?? [])
-    conditions.push(['EXISTS (SELECT 1 FROM tags WHERE tag = ? AND tags.id = records.id)', tag]);
-  const where = conditions.map(([condition]) => condition).join(' AND ') || 'TRUE';
+interface Part {
+  readonly sql: string;
+  readonly parameters: readonly string[];
+}
+
+/**
+ * Query for one page: one row more than `limit`. The page walks one index in the order that it is sorted by, so that a filter
+ * that few records match costs as little as one that all match. CROSS JOIN is SQLite's word for "in this order".
+ */
+export function listQuery(listing: Listing): Query {
+  const { source, key, id } = sourceOf(listing);
+  const conditions = conditionsOf(listing, key, id);
+  const where = conditions.map(({ sql }) => sql).join(' AND ') || 'TRUE';
   return {
-    sql: `SELECT record FROM records WHERE ${where} ORDER BY id LIMIT ?`,
-    parameters: [...conditions.map(([, parameter]) => parameter), limit + 1],
-    limit,
+    sql: `SELECT r.record, ${key} AS key FROM ${source} WHERE ${where} ORDER BY ${orderOf(key, id)} LIMIT ?`,
+    parameters: [...conditions.flatMap(({ parameters }) => parameters), listing.limit + 1],
   };
 }
 
-function decodeCursor(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (id !== '' && Buffer.from(id, 'utf8').toString('base64url') === cursor) return id;
-  throw new ConfigurationError('ERR_CONFIG_MALFORMED', 'The cursor is not one that a list returned.');
+/** Where the page comes from, what it is sorted by, and where its ids are read. */
+function sourceOf({ order, tags }: Listing): { source: string; key: string; id: string } {
+  if (order === 'dueAt') return { source: 'records r', key: 'r.due_at', id: 'r.id' };
+  if (order === 'expiresAt') return { source: 'records r', key: 'r.expires_at', id: 'r.id' };
+  if (order === 'word') return { source: 'words w CROSS JOIN records r ON r.id = w.id', key: 'w.word', id: 'w.id' };
+  if (tags.length > 0) return { source: 'tags t CROSS JOIN records r ON r.id = t.id', key: "''", id: 't.id' };
+  return { source: 'records r', key: "''", id: 'r.id' };
+}
+
+function orderOf(key: string, id: string): string {
+  return key === "''" ? id : `${key}, ${id}`;
+}
+
+function conditionsOf(listing: Listing, key: string, id: string): Part[] {
+  const { filter, after, order } = listing;
+  const parts: Part[] = [];
+  const add = (sql: string, ...parameters: string[]): unknown => parts.push({ sql, parameters });
+  if (filter.ownerId !== undefined) add('r.owner_id = ?', filter.ownerId);
+  if (filter.protocol !== undefined) add('r.protocol = ?', filter.protocol);
+  if (filter.state !== undefined) add('r.state = ?', filter.state);
+  if (filter.scopeId !== undefined) add('r.scope_id = ?', filter.scopeId);
+  if (filter.dueBefore) add('r.due_at < ?', filter.dueBefore.toISOString());
+  if (filter.expiringBefore) add('r.expires_at < ?', filter.expiringBefore.toISOString());
+  if (after && order === 'id') add(`${id} > ?`, after.id);
+  if (after && order !== 'id') add(`(${key}, ${id}) > (?, ?)`, after.key, after.id);
+  return [...parts, ...tagParts(listing), ...wordParts(listing)];
+}
+
+function tagParts({ tags, order }: Listing): Part[] {
+  return tags.map((tag, index) =>
+    order === 'id' && index === 0
+      ? { sql: 't.tag = ?', parameters: [tag] }
+      : { sql: 'EXISTS (SELECT 1 FROM tags WHERE tag = ? AND tags.id = r.id)', parameters: [tag] },
+  );
+}
+
+function wordParts({ words, order }: Listing): Part[] {
+  return words.flatMap((word, index): Part[] => {
+    const range = [word, endOfPrefix(word)];
+    if (order !== 'word' || index > 0) {
+      return [
+        { sql: 'EXISTS (SELECT 1 FROM words v WHERE v.id = r.id AND v.word >= ? AND v.word < ?)', parameters: range },
+      ];
+    }
+    return [
+      { sql: 'w.word >= ? AND w.word < ?', parameters: range },
+      // A name with two such words is shown once, at the first of them.
+      {
+        sql: 'NOT EXISTS (SELECT 1 FROM words v WHERE v.id = w.id AND v.word >= ? AND v.word < w.word)',
+        parameters: [word],
+      },
+    ];
+  });
 }

@@ -10,41 +10,55 @@ import {
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import type { Clock, HostTime } from '../ports.ts';
+import { DocumentLedger } from './documents.ts';
+import { pageOf, parseListing, wordsOf } from './listing.ts';
 import type {
   AccessKeyRecord,
   Claim,
   RecordChange,
   RecordFilter,
   RecordPage,
+  RecordSeal,
   RecordStore,
   StateCounts,
 } from './record-store.ts';
+import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
-import { prepareStatements, type ClaimRow, type Statements } from './sqlite-statements.ts';
+import { prepareStatements, type ClaimRow, type IndexStatements, type Statements } from './sqlite-statements.ts';
 import { translated } from './sqlite-errors.ts';
+import { requireStorable } from './texts.ts';
 
+/** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
+const SEAL = 'seal';
+const ENCRYPTIONS = 'encryptions/';
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
-export class SqliteRecordStore implements RecordStore {
+export class SqliteRecordStore extends DocumentLedger implements RecordStore {
+  protected readonly documents: SqliteDocuments;
   readonly #db: Database.Database;
   readonly #clock: Clock;
   readonly #sql: Statements;
   #ownWrites = 0;
+  #seal: RecordSeal | null = null;
 
   constructor(db: Database.Database, clock: Clock) {
+    super();
+    this.documents = new SqliteDocuments(db);
     this.#db = db;
     this.#clock = clock;
     this.#sql = prepareStatements(db);
   }
 
   async insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void> {
+    requireStorable(record);
     this.#write(() => {
       const { changes } = this.#sql.insert.run({ id: record.id, ...columns(record) });
       if (changes === 0)
         throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
-      this.#writeTags(record);
+      this.#writeIndexes(record);
       this.#appendEvents(events);
+      this.#writeSeal(null, record);
     });
   }
 
@@ -56,7 +70,9 @@ export class SqliteRecordStore implements RecordStore {
   async compareAndSet(change: RecordChange): Promise<boolean> {
     const { record, expectedRevision, claim, attempt, events = [] } = change;
     if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
+    requireStorable(record);
     return this.#write(() => {
+      const before = this.#seal === null ? undefined : this.#sql.get.get(record.id);
       const { changes } = this.#sql.compareAndSet.run({
         id: record.id,
         expectedRevision,
@@ -65,27 +81,37 @@ export class SqliteRecordStore implements RecordStore {
         ...columns(record),
       });
       if (changes === 0) return false;
-      this.#writeTags(record);
+      this.#writeIndexes(record);
       if (attempt) this.#sql.putAttempt.run(attempt.credentialId, attempt.fence, JSON.stringify(attempt));
+      this.#appendEvents(events);
+      if (before !== undefined) this.#writeSeal(parseRecord(before), record);
+      return true;
+    });
+  }
+
+  async delete(id: CredentialId, expectedRevision: number, events: readonly CredentialEvent[] = []): Promise<boolean> {
+    return this.#write(() => {
+      const before = this.#seal === null ? undefined : this.#sql.get.get(id);
+      if (this.#sql.remove.run(id, expectedRevision).changes === 0) return false;
+      if (before !== undefined) this.#writeSeal(parseRecord(before), null);
+      for (const statement of this.#sql.removeBelongings) statement.run(id);
       this.#appendEvents(events);
       return true;
     });
   }
 
   async list(filter: RecordFilter): Promise<RecordPage> {
-    const { sql, parameters, limit } = listQuery(filter);
-    const rows = this.#read(() =>
-      this.#db
-        .prepare<unknown[], string>(sql)
-        .pluck()
-        .all(...parameters),
+    const listing = parseListing(filter);
+    const { sql, parameters } = listQuery(listing);
+    const rows = this.#read(() => this.#db.prepare<unknown[], { record: string; key: string }>(sql).all(...parameters));
+    return pageOf(
+      listing,
+      rows.map(({ record, key }) => ({ record: parseRecord(record), key })),
     );
-    const records = rows.slice(0, limit).map(parseRecord);
-    const last = records.at(-1);
-    return {
-      records,
-      nextCursor: rows.length > limit && last ? Buffer.from(last.id, 'utf8').toString('base64url') : null,
-    };
+  }
+
+  async listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]> {
+    return this.#read(() => this.#sql.listIds.all(after ?? '', limit));
   }
 
   async countByState(): Promise<StateCounts> {
@@ -182,6 +208,20 @@ export class SqliteRecordStore implements RecordStore {
     );
   }
 
+  async reserveEncryptions(keyId: string, count: number): Promise<number> {
+    const name = `${ENCRYPTIONS}${keyId}`;
+    if (count === 0) return Number(this.#read(() => this.#sql.getMeta.get(name)) ?? 0);
+    return Number(this.#write(() => this.#sql.addToMeta.get(name, String(count))));
+  }
+
+  sealWith(seal: RecordSeal): void {
+    this.#seal = seal;
+  }
+
+  async getSeal(): Promise<string | null> {
+    return this.#read(() => this.#sql.getMeta.get(SEAL)) ?? null;
+  }
+
   changeMark(): number {
     return (this.#sql.dataVersion.get() ?? 0) + this.#ownWrites;
   }
@@ -195,9 +235,14 @@ export class SqliteRecordStore implements RecordStore {
     return row ? { credentialId: id, owner, fence: row.claim_fence } : null;
   }
 
-  #writeTags(record: CredentialRecord): void {
-    this.#sql.deleteTags.run(record.id);
-    for (const tag of new Set(record.tags)) this.#sql.insertTag.run(tag, record.id);
+  #writeIndexes(record: CredentialRecord): void {
+    writeIndex(this.#sql.tags, record.id, record.tags);
+    writeIndex(this.#sql.words, record.id, wordsOf(record.name));
+  }
+
+  #writeSeal(before: CredentialRecord | null, after: CredentialRecord | null): void {
+    const next = this.#seal?.next(this.#sql.getMeta.get(SEAL) ?? null, before, after) ?? null;
+    if (next !== null) this.#sql.putMeta.run(SEAL, next);
   }
 
   #appendEvents(events: readonly CredentialEvent[]): void {
@@ -212,6 +257,14 @@ export class SqliteRecordStore implements RecordStore {
     this.#ownWrites += 1;
     return translated(this.#db.name, () => this.#db.transaction(operation).immediate());
   }
+}
+
+/** Most writes change neither tags nor name, and then write nothing here. */
+function writeIndex({ select, insert, remove }: IndexStatements, id: CredentialId, values: readonly string[]): void {
+  const before = new Set(select.all(id));
+  const after = new Set(values);
+  for (const value of after) if (!before.has(value)) insert.run(value, id);
+  for (const value of before) if (!after.has(value)) remove.run(value, id);
 }
 
 function columns(record: CredentialRecord): Record<string, string | number | null> {

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { KINDS_OF_A_CREDENTIAL } from './documents.ts';
 
 export interface ClaimRow {
   readonly claim_fence: number;
@@ -10,12 +11,19 @@ interface AccessKeyRow {
   readonly scopes: string;
   readonly created_at: string;
 }
+/** A table of (value, id) that says which records have a value. */
+export interface IndexStatements {
+  readonly select: Database.Statement<[string], string>;
+  readonly insert: Database.Statement<[string, string]>;
+  readonly remove: Database.Statement<[string, string]>;
+}
 type Named = Record<string, string | number | null>;
 
 export interface Statements {
   readonly insert: Database.Statement<[Named]>;
   readonly get: Database.Statement<[string], string>;
   readonly compareAndSet: Database.Statement<[Named]>;
+  readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
   readonly due: Database.Statement<[Named], string>;
@@ -27,13 +35,17 @@ export interface Statements {
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
-  readonly deleteTags: Database.Statement<[string]>;
-  readonly insertTag: Database.Statement<[string, string]>;
+  readonly remove: Database.Statement<[string, number]>;
+  readonly removeBelongings: readonly Database.Statement<[string]>[];
+  readonly tags: IndexStatements;
+  readonly words: IndexStatements;
   readonly putAccessKey: Database.Statement<[string, Buffer, string | null, string, string]>;
   readonly getAccessKey: Database.Statement<[string], AccessKeyRow>;
   readonly getMeta: Database.Statement<[string], string>;
   readonly insertMeta: Database.Statement<[string, string]>;
   readonly replaceMeta: Database.Statement<[string, string, string]>;
+  readonly putMeta: Database.Statement<[string, string]>;
+  readonly addToMeta: Database.Statement<[string, string], string>;
   readonly dataVersion: Database.Statement<[], number>;
 }
 
@@ -54,6 +66,7 @@ export function prepareStatements(db: Database.Database): Statements {
          claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END
        WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)`,
     ),
+    listIds: db.prepare<[string, number], string>('SELECT id FROM records WHERE id > ? ORDER BY id LIMIT ?').pluck(),
     countByState: db.prepare<[], { state: string; count: number }>(
       'SELECT state, count(*) AS count FROM records GROUP BY state',
     ),
@@ -63,7 +76,7 @@ export function prepareStatements(db: Database.Database): Statements {
     ),
     due: db
       .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} ORDER BY due_at LIMIT @limit`,
+        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} ORDER BY due_at, id LIMIT @limit`,
       )
       .pluck(),
     renew: db.prepare<[Named]>(
@@ -79,8 +92,15 @@ export function prepareStatements(db: Database.Database): Statements {
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
     ),
     lastEvent: text('SELECT event FROM events WHERE credential_id = ? ORDER BY seq DESC LIMIT 1'),
-    deleteTags: db.prepare<[string]>('DELETE FROM tags WHERE id = ?'),
-    insertTag: db.prepare<[string, string]>('INSERT INTO tags VALUES (?, ?)'),
+    remove: db.prepare<[string, number]>('DELETE FROM records WHERE id = ? AND revision = ?'),
+    removeBelongings: [
+      'DELETE FROM tags WHERE id = ?',
+      'DELETE FROM words WHERE id = ?',
+      'DELETE FROM attempts WHERE credential_id = ?',
+      ...KINDS_OF_A_CREDENTIAL.map((kind) => `DELETE FROM documents WHERE kind = '${kind}' AND subject = ?`),
+    ].map((sql) => db.prepare<[string]>(sql)),
+    tags: indexStatements(db, 'tags', 'tag'),
+    words: indexStatements(db, 'words', 'word'),
     putAccessKey: db.prepare<[string, Buffer, string | null, string, string]>(
       'INSERT INTO access_keys VALUES (?, ?, ?, ?, ?)',
     ),
@@ -88,6 +108,21 @@ export function prepareStatements(db: Database.Database): Statements {
     getMeta: text('SELECT value FROM meta WHERE name = ?'),
     insertMeta: db.prepare<[string, string]>('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING'),
     replaceMeta: db.prepare<[string, string, string]>('UPDATE meta SET value = ? WHERE name = ? AND value = ?'),
+    putMeta: db.prepare<[string, string]>('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
+    addToMeta: db
+      .prepare<[string, string], string>(
+        `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE
+         SET value = CAST(CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER) AS TEXT) RETURNING value`,
+      )
+      .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
+  };
+}
+
+function indexStatements(db: Database.Database, table: string, column: string): IndexStatements {
+  return {
+    select: db.prepare<[string], string>(`SELECT ${column} FROM ${table} WHERE id = ?`).pluck(),
+    insert: db.prepare<[string, string]>(`INSERT INTO ${table} VALUES (?, ?)`),
+    remove: db.prepare<[string, string]>(`DELETE FROM ${table} WHERE ${column} = ? AND id = ?`),
   };
 }

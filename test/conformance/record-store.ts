@@ -1,17 +1,20 @@
-import type { RecordStore } from '../../src/storage/record-store.ts';
+import type { RecordFilter, RecordSeal, RecordStore } from '../../src/storage/record-store.ts';
 import { eventOf } from '../../src/lifecycle/events.ts';
 import type { Attempt } from '../../src/lifecycle/journal.ts';
+import { hostileTextConformance } from './hostile-texts.ts';
+import { aTestResult, ledgerConformance } from './ledger.ts';
 import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
-import type { StillClock } from '../support/still-clock.ts';
 
 export interface RecordStoreSubject {
   readonly store: RecordStore;
   /** The clock that the store's leases run on. */
-  readonly clock: StillClock;
+  readonly clock: { advance(ms: number): unknown };
   readonly dispose: () => Promise<void>;
 }
 
-const LEASE_MS = 4_000;
+const LEASE_MS = 60_000;
+/** Real time that may pass meanwhile where the store's clock is a real one. */
+const MARGIN_MS = 30_000;
 
 /** What every record store must do. A driver is judged by calling this with its name and a factory. */
 export function recordStoreConformance(driver: string, open: () => Promise<RecordStoreSubject>): void {
@@ -76,7 +79,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         const first = await store.claim(id, 'a', LEASE_MS);
         expect(await store.claim(id, 'b', LEASE_MS)).toBeNull();
         expect(await store.claim(id, 'a', LEASE_MS)).toBeNull();
-        subject.clock.advance(LEASE_MS);
+        await subject.clock.advance(LEASE_MS);
         const second = await store.claim(id, 'b', LEASE_MS);
         expect(second?.fence).toBeGreaterThan(first?.fence ?? Infinity);
       });
@@ -84,18 +87,18 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       it('are prolonged by their holder and by nobody else', async () => {
         const first = await store.claim(id, 'a', LEASE_MS);
         if (!first) throw new Error('no claim');
-        subject.clock.advance(LEASE_MS - 1);
+        await subject.clock.advance(LEASE_MS - MARGIN_MS);
         expect(await store.renewClaim(first, LEASE_MS)).toBe(true);
-        subject.clock.advance(LEASE_MS - 1);
+        await subject.clock.advance(LEASE_MS - MARGIN_MS);
         expect(await store.claim(id, 'b', LEASE_MS)).toBeNull();
-        subject.clock.advance(1);
+        await subject.clock.advance(MARGIN_MS);
         expect(await store.claim(id, 'b', LEASE_MS)).not.toBeNull();
         expect(await store.renewClaim(first, LEASE_MS)).toBe(false);
       });
 
       it('refuse a late write of a holder that was superseded', async () => {
         const first = await store.claim(id, 'a', LEASE_MS);
-        subject.clock.advance(LEASE_MS);
+        await subject.clock.advance(LEASE_MS);
         await store.claim(id, 'b', LEASE_MS);
         const late = {
           record: aRecord({ revision: 2, name: 'late' }),
@@ -109,7 +112,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       it('end with the write that releases them, but never for their successor', async () => {
         const first = await store.claim(id, 'a', LEASE_MS);
         if (!first) throw new Error('no claim');
-        subject.clock.advance(LEASE_MS);
+        await subject.clock.advance(LEASE_MS);
         const second = await store.claim(id, 'b', LEASE_MS);
         await store.releaseClaim(first);
         expect(await store.claim(id, 'c', LEASE_MS)).toBeNull();
@@ -169,7 +172,10 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
     describe('lists', () => {
       beforeEach(async () => {
         await store.insert(aRecord({ id: 'a', ownerId: 'alice', tags: ['x', 'y'], scopeId: 's1', dueAt: NOW }), []);
-        await store.insert(aRecord({ id: 'b', ownerId: 'alice', tags: ['x'], protocol: 'basic' }), []);
+        await store.insert(
+          aRecord({ id: 'b', ownerId: 'alice', tags: ['x'], protocol: 'basic', name: 'GitHub (Production)' }),
+          [],
+        );
         await store.insert(
           aValidRecord(60, { id: 'c', ownerId: 'bob', tags: ['y'], dueAt: secondsAfter(NOW, 60) }),
           [],
@@ -187,6 +193,13 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         ['by due time', { dueBefore: secondsAfter(NOW, 30) }, ['a']],
         ['by all filters together', { ownerId: 'alice', tags: ['x'], protocol: 'oauth2' }, ['a']],
         ['nothing for a stranger', { ownerId: "x' OR ''='" }, []],
+        ['by the end of the grant', { expiringBefore: secondsAfter(NOW, 3600) }, ['c']],
+        ['nothing that ends just then', { expiringBefore: secondsAfter(NOW, 60) }, []],
+        ['by a word of the name, whatever its case and accents', { name: 'PRODÚ' }, ['b']],
+        ['by the beginnings of several words', { name: 'prod git' }, ['b']],
+        ['by name and tag', { name: 'example', tags: ['y'] }, ['a', 'c']],
+        ['nothing for a part within a word', { name: 'xample' }, []],
+        ['nothing for a pattern', { name: 'ex%mple' }, []],
       ])('%s', async (_sentence, filter, ids) => {
         expect((await store.list(filter)).records.map((record) => record.id)).toEqual(ids);
       });
@@ -198,9 +211,67 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         expect(second.nextCursor).toBeNull();
       });
 
-      it.each([
+      it('most urgent first by due time and by end of the grant, page by page', async () => {
+        await store.insert(aValidRecord(30, { id: 'd', dueAt: secondsAfter(NOW, -60) }), []);
+        const far = secondsAfter(NOW, 7_200);
+        expect(await everyId({ dueBefore: far, limit: 1 })).toEqual(['d', 'a', 'c']);
+        expect(await everyId({ expiringBefore: far, limit: 1 })).toEqual(['d', 'c']);
+      });
+
+      it('each name once, also when several of its words are found', async () => {
+        await store.insert(aRecord({ id: 'e', name: 'example of examples' }), []);
+        expect(await everyId({ name: 'exam', limit: 1 })).toEqual(['a', 'c', 'e']);
+      });
+
+      it('follow a change of name and tags', async () => {
+        const next = aRecord({ id: 'a', ownerId: 'alice', name: 'Renamed', tags: ['z'], revision: 2 });
+        await store.compareAndSet({ record: next, expectedRevision: 1 });
+        expect(await everyId({ name: 'example' })).toEqual(['c']);
+        expect(await everyId({ name: 'renam' })).toEqual(['a']);
+        expect(await everyId({ tags: ['x'] })).toEqual(['b']);
+        expect(await everyId({ tags: ['z'] })).toEqual(['a']);
+      });
+
+      it('keep their place when records come and go between two pages', async () => {
+        const first = await store.list({ limit: 2 });
+        await store.delete('b', 1);
+        await store.insert(aRecord({ id: 'aa' }), []);
+        await store.insert(aRecord({ id: 'bb' }), []);
+        const second = await store.list({ cursor: first.nextCursor ?? '' });
+        expect(second.records.map((record) => record.id)).toEqual(['bb', 'c']);
+      });
+
+      it('sort by code point, whatever the locale of the store', async () => {
+        for (const id of ['B', 'ä', 'z', '\u{1F511}', '\uFFEE']) await store.insert(aRecord({ id }), []);
+        expect(await everyId({})).toEqual(['B', 'a', 'b', 'c', 'z', 'ä', '\uFFEE', '\u{1F511}']);
+      });
+
+      async function everyId(filter: RecordFilter): Promise<string[]> {
+        const ids: string[] = [];
+        for (let cursor: string | null | undefined; cursor !== null;) {
+          const page = await store.list({ ...filter, ...(cursor !== undefined && { cursor }) });
+          ids.push(...page.records.map((record) => record.id));
+          cursor = page.nextCursor;
+        }
+        return ids;
+      }
+
+      it('refuse a cursor of another order', async () => {
+        const { nextCursor } = await store.list({ limit: 1 });
+        await expect(store.list({ dueBefore: NOW, cursor: nextCursor ?? '' })).rejects.toMatchObject({
+          code: 'ERR_CONFIG_MALFORMED',
+        });
+      });
+
+      it.each<[string, RecordFilter]>([
         ['an unknown cursor', { cursor: '!!' }],
         ['an empty cursor', { cursor: '' }],
+        ['a cursor of other JSON', { cursor: Buffer.from('{"a":1}').toString('base64url') }],
+        ['a cursor with NUL', { cursor: Buffer.from(JSON.stringify(['id', '', '\0'])).toString('base64url') }],
+        ['a name without a letter or digit', { name: '%_"' }],
+        ['an owner with NUL', { ownerId: 'a\0b' }],
+        ['a tag with half a character', { tags: ['\uD800'] }],
+        ['an instant that is none', { dueBefore: new Date(Number.NaN) }],
         ['a limit of zero', { limit: 0 }],
         ['a limit that is no number', { limit: Number.NaN }],
         ['too large a limit', { limit: 1001 }],
@@ -208,10 +279,36 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         await expect(store.list(filter)).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
       });
 
+      it('ids in order, a part at a time', async () => {
+        expect(await store.listIds(null, 2)).toEqual(['a', 'b']);
+        expect(await store.listIds('b', 2)).toEqual(['c']);
+        expect(await store.listIds('c', 2)).toEqual([]);
+      });
+
       it('count by state', async () => {
         expect(await store.countByState()).toEqual({ pending: 2, valid: 1, refreshing: 0, expired: 0, revoked: 0 });
       });
     });
+
+    it('deletes a record at its revision, with all that belongs to it but its events', async () => {
+      const record = aRecord({ tags: ['x'] });
+      await store.insert(record, [eventOf('credential.registered', record, 'e1')]);
+      await store.putTest({ credentialId: record.id, generation: 0, revision: 1, result: aTestResult() });
+      await store.openNotice({ credentialId: record.id, kind: 'expiringSoon', eventId: 'e1', openedAt: NOW });
+      expect(await store.delete(record.id, 2)).toBe(false);
+      expect(await store.get(record.id)).toEqual(record);
+      expect(await store.delete(record.id, 1, [eventOf('credential.revoked', record, 'e2')])).toBe(true);
+      expect(await store.get(record.id)).toBeNull();
+      expect((await store.list({ tags: ['x'] })).records).toEqual([]);
+      expect((await store.list({ name: 'example' })).records).toEqual([]);
+      expect(await store.getTest(record.id)).toBeNull();
+      expect(await store.listNotices(record.id)).toEqual([]);
+      expect((await store.readEvents(0, 10)).events.map((event) => event.eventId)).toEqual(['e1', 'e2']);
+      expect(await store.delete(record.id, 1)).toBe(false);
+    });
+
+    ledgerConformance(() => store);
+    hostileTextConformance(() => store);
 
     it('replaces the key ring only when it is still the expected one', async () => {
       expect(await store.getKeyRing()).toBeNull();
@@ -220,6 +317,76 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.compareAndSetKeyRing('two', 'zero')).toBe(false);
       expect(await store.compareAndSetKeyRing('two', 'one')).toBe(true);
       expect(await store.getKeyRing()).toBe('two');
+    });
+
+    it('lists ids in order, also those of a second page', async () => {
+      for (const id of ['b', 'a', 'c']) await store.insert(aRecord({ id }), []);
+      expect(await store.listIds(null, 2)).toEqual(['a', 'b']);
+      expect(await store.listIds('b', 2)).toEqual(['c']);
+    });
+
+    it('adds up reservations of encryptions, key by key, and loses none', async () => {
+      expect(await store.reserveEncryptions('k1', 0)).toBe(0);
+      expect(await store.reserveEncryptions('k1', 16)).toBe(16);
+      const sums = await Promise.all(Array.from({ length: 20 }, () => store.reserveEncryptions('k1', 5)));
+      expect(Math.max(...sums)).toBe(116);
+      expect(new Set(sums).size).toBe(20);
+      expect(await store.reserveEncryptions('k2', 2 ** 33)).toBe(2 ** 33);
+      expect(await store.reserveEncryptions('k1', 0)).toBe(116);
+    });
+
+    describe('a seal', () => {
+      const calls: [string | null, number | null, number | null][] = [];
+      const seal: RecordSeal = {
+        concerns: () => true,
+        next: (stored, before, after) => {
+          calls.push([stored, before?.revision ?? null, after?.revision ?? null]);
+          return after?.name === 'unsealed' ? null : `after ${after?.name ?? 'nothing'}`;
+        },
+      };
+      beforeEach(() => {
+        calls.length = 0;
+        store.sealWith(seal);
+      });
+
+      it('is asked at each write that happens, with the record before and after, and kept', async () => {
+        expect(await store.getSeal()).toBeNull();
+        await store.insert(aRecord({ name: 'one' }), []);
+        await store.compareAndSet({ record: aRecord({ name: 'two', revision: 2 }), expectedRevision: 1 });
+        await store.compareAndSet({ record: aRecord({ name: 'late', revision: 2 }), expectedRevision: 1 });
+        expect(calls).toEqual([
+          [null, null, 1],
+          ['after one', 1, 2],
+        ]);
+        expect(await store.getSeal()).toBe('after two');
+      });
+
+      it('is told of a deletion', async () => {
+        await store.insert(aRecord({ name: 'one' }), []);
+        expect(await store.delete(aRecord().id, 1)).toBe(true);
+        expect(calls.at(-1)).toEqual(['after one', 1, null]);
+        expect([await store.get(aRecord().id), await store.getSeal()]).toEqual([null, 'after nothing']);
+      });
+
+      it('stays as it is when it answers null', async () => {
+        await store.insert(aRecord({ name: 'one' }), []);
+        await store.compareAndSet({ record: aRecord({ name: 'unsealed', revision: 2 }), expectedRevision: 1 });
+        expect(await store.getSeal()).toBe('after one');
+      });
+
+      it('takes the write with it when it throws', async () => {
+        await store.insert(aRecord({ name: 'one' }), []);
+        const fault = new Error('no seal');
+        store.sealWith({
+          concerns: () => true,
+          next: () => {
+            throw fault;
+          },
+        });
+        const write = store.compareAndSet({ record: aRecord({ name: 'two', revision: 2 }), expectedRevision: 1 });
+        await expect(write).rejects.toBe(fault);
+        expect((await store.get(aRecord().id))?.name).toBe('one');
+      });
     });
 
     it('keeps access keys by their id', async () => {

@@ -1,0 +1,79 @@
+import type { JsonObject } from '../json.ts';
+import type { CredentialId, SecretPointer } from '../lifecycle/credential.ts';
+import type { TestResult } from '../protocols/protocol.ts';
+
+/** What is known of an endpoint (host and path, never a query). One writer wins: compare-and-set on `revision`. */
+export interface EndpointState {
+  readonly endpoint: string;
+  /** Counts writes; 1 for the first. */
+  readonly revision: number;
+  /** The endpoint asked for no request before this instant (`Retry-After`). */
+  readonly retryAfterAt: Date | null;
+  /** The circuit breaker's own state, as it saves it. */
+  readonly breaker: JsonObject | null;
+  /** What is left of a rate budget, as its keeper saves it. */
+  readonly budget: JsonObject | null;
+  readonly updatedAt: Date;
+}
+
+/** A value that must still be ended at the other side. It is forgotten when that succeeded, never before. */
+export interface PendingRevocation {
+  readonly revocationId: string;
+  readonly credentialId: CredentialId;
+  /** Where the sealed value is; `null` when the record alone is enough. */
+  readonly value: SecretPointer | null;
+  readonly tries: number;
+  /** When to try next. */
+  readonly dueAt: Date;
+  readonly createdAt: Date;
+}
+
+/** Something that an owner was told once and will not be told again before it has ended. */
+export interface NoticeEpisode {
+  readonly credentialId: CredentialId;
+  /** For example `expiringSoon`. */
+  readonly kind: string;
+  /** The event that told it. */
+  readonly eventId: string;
+  readonly openedAt: Date;
+}
+
+/** The last test of a credential, and what it tested. */
+export interface StoredTest {
+  readonly credentialId: CredentialId;
+  readonly generation: number;
+  /** Revision of the record that was tested. */
+  readonly revision: number;
+  readonly result: TestResult;
+}
+
+/** What must outlive a process besides the records. Every write is durable when it returns. */
+export interface LedgerStore {
+  getEndpointState(endpoint: string): Promise<EndpointState | null>;
+  /** Writes revision `expectedRevision + 1` (0: the first), or returns false and writes nothing. */
+  compareAndSetEndpointState(state: EndpointState, expectedRevision: number): Promise<boolean>;
+
+  /**
+   * True for the first caller with this key, in any process, and false for everybody after him: against replays (`jti`,
+   * assertion ids). The key is kept at least until `until`, when the replayed thing is refused for its age.
+   */
+  consumeOnce(key: string, until: Date): Promise<boolean>;
+  /** Forgets keys whose `until` has passed. Returns how many. */
+  forgetConsumed(now: Date): Promise<number>;
+
+  /** Adds a pending revocation, or replaces the one with its id. */
+  putPendingRevocation(revocation: PendingRevocation): Promise<void>;
+  /** Those due at `now`, most urgent first. */
+  listPendingRevocations(options: { now: Date; limit: number }): Promise<readonly PendingRevocation[]>;
+  removePendingRevocation(revocationId: string): Promise<void>;
+
+  /** True when this call opened the episode; false while one of the same credential and kind is open. */
+  openNotice(episode: NoticeEpisode): Promise<boolean>;
+  /** Ends an episode. Returns whether one was open. */
+  closeNotice(credentialId: CredentialId, kind: string): Promise<boolean>;
+  /** Open episodes of a credential, by kind. */
+  listNotices(credentialId: CredentialId): Promise<readonly NoticeEpisode[]>;
+
+  putTest(test: StoredTest): Promise<void>;
+  getTest(credentialId: CredentialId): Promise<StoredTest | null>;
+}

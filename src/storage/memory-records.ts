@@ -1,0 +1,244 @@
+import { StorageError } from '../errors.ts';
+import {
+  encodeRecord,
+  lifecycleStateOf,
+  parseRecord,
+  type CredentialId,
+  type CredentialRecord,
+} from '../lifecycle/credential.ts';
+import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
+import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
+import type { Clock } from '../ports.ts';
+import { DocumentLedger, KINDS_OF_A_CREDENTIAL } from './documents.ts';
+import { pageOf, parseListing } from './listing.ts';
+import { MemoryDocuments } from './memory-documents.ts';
+import { matchingKey, sortRows, type ListedRow } from './memory-list.ts';
+import type {
+  AccessKeyRecord,
+  Claim,
+  RecordChange,
+  RecordFilter,
+  RecordPage,
+  RecordSeal,
+  RecordStore,
+  StateCounts,
+} from './record-store.ts';
+import { compareTexts, requireStorable } from './texts.ts';
+
+/** A record as text, so that nobody can change what is stored by changing what he was given. */
+interface Row {
+  text: string;
+  claim: { owner: string | null; fence: number; untilMs: number };
+}
+
+/** Records, journal, claims, events and access keys in maps: the reference. Every list looks at every record. */
+export class MemoryRecordStore extends DocumentLedger implements RecordStore {
+  protected readonly documents = new MemoryDocuments();
+  readonly #clock: Clock;
+  readonly #rows = new Map<CredentialId, Row>();
+  readonly #attempts = new Map<CredentialId, Map<number, string>>();
+  readonly #events: string[] = [];
+  readonly #accessKeys = new Map<string, AccessKeyRecord>();
+  readonly #encryptions = new Map<string, number>();
+  #keyRing: string | null = null;
+  #seal: RecordSeal | null = null;
+  #sealed: string | null = null;
+  #writes = 0;
+
+  constructor(clock: Clock) {
+    super();
+    this.#clock = clock;
+  }
+
+  async insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void> {
+    requireStorable(record);
+    if (this.#rows.has(record.id)) {
+      throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
+    }
+    this.#writes += 1;
+    this.#writeSeal(null, record);
+    this.#rows.set(record.id, { text: encodeRecord(record), claim: { owner: null, fence: 0, untilMs: 0 } });
+    this.#append(events);
+  }
+
+  async get(id: CredentialId): Promise<CredentialRecord | null> {
+    const row = this.#rows.get(id);
+    return row ? parseRecord(row.text) : null;
+  }
+
+  async compareAndSet(change: RecordChange): Promise<boolean> {
+    const { record, expectedRevision, claim, release, attempt, events = [] } = change;
+    if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
+    requireStorable(record);
+    const row = this.#rows.get(record.id);
+    if (!row || parseRecord(row.text).revision !== expectedRevision) return false;
+    if (claim && claim.fence !== row.claim.fence) return false;
+    this.#writes += 1;
+    this.#writeSeal(parseRecord(row.text), record);
+    row.text = encodeRecord(record);
+    if (release?.fence === row.claim.fence) row.claim.owner = null;
+    if (attempt) this.#putAttempt(attempt);
+    this.#append(events);
+    return true;
+  }
+
+  async delete(id: CredentialId, expectedRevision: number, events: readonly CredentialEvent[] = []): Promise<boolean> {
+    const row = this.#rows.get(id);
+    if (!row || parseRecord(row.text).revision !== expectedRevision) return false;
+    this.#writes += 1;
+    this.#writeSeal(parseRecord(row.text), null);
+    this.#rows.delete(id);
+    this.#rows.delete(id);
+    this.#attempts.delete(id);
+    for (const kind of KINDS_OF_A_CREDENTIAL) this.documents.deleteSubject(kind, id);
+    this.#append(events);
+    return true;
+  }
+
+  async list(filter: RecordFilter): Promise<RecordPage> {
+    const listing = parseListing(filter);
+    const rows: ListedRow[] = [];
+    for (const record of this.#records()) {
+      const key = matchingKey(record, listing);
+      if (key !== null) rows.push({ record, key });
+    }
+    return pageOf(listing, sortRows(rows, listing.after).slice(0, listing.limit + 1));
+  }
+
+  async listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]> {
+    const later = [...this.#rows.keys()].filter((id) => after === null || compareTexts(id, after) > 0);
+    return later.sort(compareTexts).slice(0, limit);
+  }
+
+  async countByState(): Promise<StateCounts> {
+    const counts = { pending: 0, valid: 0, refreshing: 0, expired: 0, revoked: 0 };
+    for (const record of this.#records()) counts[lifecycleStateOf(record.state)] += 1;
+    return counts;
+  }
+
+  async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
+    const row = this.#rows.get(id);
+    const { ms } = this.#clock.hostTime();
+    if (!row || !isFree(row, ms)) return null;
+    this.#writes += 1;
+    row.claim = { owner, fence: row.claim.fence + 1, untilMs: ms + leaseMs };
+    return { credentialId: id, owner, fence: row.claim.fence };
+  }
+
+  async claimDue(options: { limit: number; owner: string; leaseMs: number; now: Date }): Promise<Claim[]> {
+    const { ms } = this.#clock.hostTime();
+    const due = this.#records()
+      .filter(({ id, dueAt }) => dueAt !== null && dueAt <= options.now && this.#isFree(id, ms))
+      .sort((a, b) => Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id))
+      .slice(0, options.limit);
+    const claims = await Promise.all(due.map(({ id }) => this.claim(id, options.owner, options.leaseMs)));
+    return claims.filter((claim) => claim !== null);
+  }
+
+  async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
+    const row = this.#rows.get(claim.credentialId);
+    if (!row || row.claim.fence !== claim.fence || row.claim.owner === null) return false;
+    this.#writes += 1;
+    row.claim.untilMs = this.#clock.hostTime().ms + leaseMs;
+    return true;
+  }
+
+  async releaseClaim(claim: Claim): Promise<void> {
+    const row = this.#rows.get(claim.credentialId);
+    if (row?.claim.fence === claim.fence) row.claim.owner = null;
+  }
+
+  async nextDueAt(): Promise<Date | null> {
+    const due = this.#records().flatMap(({ dueAt }) => (dueAt === null ? [] : [dueAt.getTime()]));
+    return due.length === 0 ? null : new Date(due.reduce((a, b) => Math.min(a, b)));
+  }
+
+  async lastAttempt(id: CredentialId): Promise<Attempt | null> {
+    const attempts = this.#attempts.get(id);
+    const text = attempts?.get([...attempts.keys()].reduce((a, b) => Math.max(a, b), 0));
+    return text === undefined ? null : parseAttempt(text);
+  }
+
+  async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
+    const events = this.#events.slice(cursor, cursor + limit).map(parseEvent);
+    return { events, cursor: cursor + events.length };
+  }
+
+  async lastEvent(id: CredentialId): Promise<CredentialEvent | null> {
+    return this.#events.map(parseEvent).findLast((event) => event.credentialId === id) ?? null;
+  }
+
+  async putAccessKey(key: AccessKeyRecord): Promise<void> {
+    this.#writes += 1;
+    this.#accessKeys.set(key.keyId, structuredCopy(key));
+  }
+
+  async getAccessKey(keyId: string): Promise<AccessKeyRecord | null> {
+    const key = this.#accessKeys.get(keyId);
+    return key ? structuredCopy(key) : null;
+  }
+
+  async getKeyRing(): Promise<string | null> {
+    return this.#keyRing;
+  }
+
+  async compareAndSetKeyRing(next: string, expected: string | null): Promise<boolean> {
+    if (this.#keyRing !== expected) return false;
+    this.#writes += 1;
+    this.#keyRing = next;
+    return true;
+  }
+
+  async reserveEncryptions(keyId: string, count: number): Promise<number> {
+    const sum = (this.#encryptions.get(keyId) ?? 0) + count;
+    if (count > 0) this.#encryptions.set(keyId, sum);
+    return sum;
+  }
+
+  sealWith(seal: RecordSeal): void {
+    this.#seal = seal;
+  }
+
+  async getSeal(): Promise<string | null> {
+    return this.#sealed;
+  }
+
+  changeMark(): number {
+    return this.#writes;
+  }
+
+  async close(): Promise<void> {
+    this.#rows.clear();
+  }
+
+  #writeSeal(before: CredentialRecord | null, after: CredentialRecord | null): void {
+    this.#sealed = this.#seal?.next(this.#sealed, before, after) ?? this.#sealed;
+  }
+
+  #records(): CredentialRecord[] {
+    return [...this.#rows.values()].map((row) => parseRecord(row.text));
+  }
+
+  #isFree(id: CredentialId, ms: number): boolean {
+    const row = this.#rows.get(id);
+    return row !== undefined && isFree(row, ms);
+  }
+
+  #putAttempt(attempt: Attempt): void {
+    const attempts = this.#attempts.get(attempt.credentialId) ?? new Map<number, string>();
+    attempts.set(attempt.fence, JSON.stringify(attempt));
+    this.#attempts.set(attempt.credentialId, attempts);
+  }
+
+  #append(events: readonly CredentialEvent[]): void {
+    this.#events.push(...events.map((event) => JSON.stringify(event)));
+  }
+}
+
+function isFree({ claim }: Row, ms: number): boolean {
+  return claim.owner === null || claim.untilMs <= ms;
+}
+
+function structuredCopy(key: AccessKeyRecord): AccessKeyRecord {
+  return { ...key, hash: Buffer.from(key.hash), scopes: [...key.scopes] };
+}

@@ -1,0 +1,250 @@
+import type * as Postgres from 'pg';
+import type { Client, Pool, PoolClient, PoolConfig, QueryResultRow } from 'pg';
+import { ConfigurationError, StorageError, toCredentialError } from '../errors.ts';
+import type { Ports } from '../ports.ts';
+import { translate, translated } from './postgres-errors.ts';
+import { migratePostgres } from './postgres-schema.ts';
+import { parsePostgresUrl, type PostgresUrl } from './postgres-url.ts';
+import { isStorable } from './texts.ts';
+
+export type Parameter = string | number | Buffer | null | readonly string[];
+
+/** Statements on one connection. */
+export interface PostgresTransaction {
+  /** Reads. A parameter that PostgreSQL cannot hold (NUL) equals nothing that is stored: no rows. */
+  find<Row extends QueryResultRow>(sql: string, parameters: readonly Parameter[]): Promise<Row[]>;
+  /** Writes. Returns the number of rows. @throws ConfigurationError `ERR_CONFIG_MALFORMED` for a text with NUL */
+  run(sql: string, parameters?: readonly Parameter[]): Promise<number>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** A process that was stopped in the middle of a transaction must not hold its rows for ever. */
+const STALLED_TRANSACTION_MS = 10_000;
+const POOL_SIZE = 10;
+const RELISTEN_MS = 1_000;
+
+type Library = typeof Postgres;
+
+/**
+ * A pool of connections to one schema of a PostgreSQL database, and a connection that listens for writes of other processes.
+ * Connections that break are replaced by the next call; a call that was under way fails with `ERR_STORE_UNAVAILABLE`, and
+ * whether it took effect is for the caller to read.
+ */
+export class PostgresDatabase implements PostgresTransaction {
+  /** Host, port and database, for messages. */
+  readonly place: string;
+  readonly schema: string;
+  readonly #pool: Pool;
+  readonly #library: Library;
+  readonly #config: PoolConfig;
+  readonly #ports: Pick<Ports, 'clock' | 'random' | 'logger'>;
+  /** Tells our own notifications from those of others. */
+  readonly #self: string;
+  #listener: Client | null = null;
+  #cancelRelisten: (() => void) | null = null;
+  #mark = 0;
+  #closed = false;
+
+  private constructor(library: Library, url: PostgresUrl, ports: Pick<Ports, 'clock' | 'random' | 'logger'>) {
+    this.place = url.place;
+    this.schema = url.schema;
+    this.#library = library;
+    this.#ports = ports;
+    this.#self = ports.random.bytes(8).toString('hex');
+    this.#config = {
+      connectionString: url.connectionString,
+      application_name: 'credlife',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: STALLED_TRANSACTION_MS,
+      options: `-c search_path=${url.schema}`,
+      keepAlive: true,
+    };
+    this.#pool = new library.Pool({ ...this.#config, max: POOL_SIZE });
+    // The call that was under way hears of it by its own promise; unheard, the event would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
+    // An idle connection that breaks is no error of anybody's call.
+    this.#pool.on('error', (error) => {
+      this.#ports.logger.warn({ place: this.place, code: codeOf(error) }, 'An idle database connection was lost.');
+    });
+  }
+
+  /**
+   * Connects, founds or updates the schema and starts to listen. The URL is libpq's, with `sslmode` and `sslrootcert` for TLS;
+   * `schema` names the schema (default `credlife`).
+   *
+   * @example await PostgresDatabase.open('postgres://app:pw@db.example/app?sslmode=verify-full', ports)
+   * @throws ConfigurationError `ERR_CONFIG_MALFORMED`, `ERR_STORE_DRIVER_MISSING`
+   * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_SCHEMA_TOO_NEW`
+   */
+  static async open(url: string, ports: Pick<Ports, 'clock' | 'random' | 'logger'>): Promise<PostgresDatabase> {
+    const parsed = parsePostgresUrl(url);
+    const database = new PostgresDatabase(await loadLibrary(), parsed, ports);
+    try {
+      await database.#requireFit();
+      await migratePostgres(database);
+      await database.#listen();
+      return database;
+    } catch (error) {
+      await database.close();
+      throw translate(database.place, error);
+    }
+  }
+
+  async find<Row extends QueryResultRow>(sql: string, parameters: readonly Parameter[]): Promise<Row[]> {
+    return translated(this.place, () => findOn<Row>(this.#pool, sql, parameters));
+  }
+
+  async run(sql: string, parameters: readonly Parameter[] = []): Promise<number> {
+    return translated(this.place, () => runOn(this.#pool, sql, parameters));
+  }
+
+  /** Runs `work` on one connection and commits it durably; rolls everything back when it throws. */
+  async transaction<T>(work: (tx: PostgresTransaction) => Promise<T>): Promise<T> {
+    return translated(this.place, async () => {
+      const client = await this.#pool.connect();
+      try {
+        // A server that is set to forget its last commits would forget that a token was spent.
+        await client.query(`BEGIN; SELECT set_config('synchronous_commit', 'on', true)
+          WHERE current_setting('synchronous_commit') = 'off'`);
+        const result = await work({
+          find: (sql, parameters) => findOn(client, sql, parameters),
+          run: (sql, parameters) => runOn(client, sql, parameters),
+        });
+        await client.query('COMMIT');
+        client.release();
+        return result;
+      } catch (error) {
+        await rollBack(client);
+        throw error;
+      }
+    });
+  }
+
+  /** Tells other processes that something was written; part of the transaction, so it is told after the commit. */
+  async announce(tx: PostgresTransaction): Promise<void> {
+    this.#mark += 1;
+    await tx.run('SELECT pg_notify($1, $2)', [this.#channel, this.#self]);
+  }
+
+  /** Changes when another process has told of a write, and at every call while that cannot be heard. */
+  changeMark(): number {
+    if (this.#listener === null) this.#mark += 1;
+    return this.#mark;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelRelisten?.();
+    const listener = this.#listener;
+    this.#listener = null;
+    await listener?.end().catch(() => undefined);
+    await this.#pool.end();
+  }
+
+  get #channel(): string {
+    return `credlife_${this.schema}`;
+  }
+
+  async #requireFit(): Promise<void> {
+    const [row] = await this.find<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`, []);
+    if (row?.encoding === 'UTF8') return;
+    throw new StorageError('ERR_STORE_UNAVAILABLE', `The database ${this.place} is not in the encoding UTF8.`);
+  }
+
+  async #listen(): Promise<void> {
+    const listener = new this.#library.Client(this.#config);
+    listener.on('error', () => {
+      this.#lose(listener);
+    });
+    listener.on('end', () => {
+      this.#lose(listener);
+    });
+    listener.on('notification', ({ payload }) => {
+      if (payload !== this.#self) this.#mark += 1;
+    });
+    await listener.connect();
+    await listener.query(`LISTEN "${this.#channel}"`);
+    // What was written before the first notification could be heard counts as a change.
+    this.#mark += 1;
+    if (this.#isClosed()) await listener.end();
+    else this.#listener = listener;
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
+  #lose(listener: Client): void {
+    if (this.#closed || (this.#listener !== listener && this.#listener !== null)) return;
+    this.#listener = null;
+    this.#relisten();
+  }
+
+  #relisten(): void {
+    this.#cancelRelisten?.();
+    this.#cancelRelisten = this.#ports.clock.schedule(RELISTEN_MS, () => {
+      if (this.#closed) return;
+      this.#listen().catch((error: unknown) => {
+        const { code } = toCredentialError(translate(this.place, error));
+        this.#ports.logger.warn(
+          { place: this.place, code },
+          'Changes of other processes cannot be heard; trying again.',
+        );
+        if (!this.#closed) this.#relisten();
+      });
+    });
+  }
+}
+
+async function findOn<Row extends QueryResultRow>(
+  connection: Pool | PoolClient,
+  sql: string,
+  parameters: readonly Parameter[],
+): Promise<Row[]> {
+  if (!parameters.every(isHoldable)) return [];
+  return (await connection.query<Row>(sql, [...parameters])).rows;
+}
+
+async function runOn(
+  connection: Pool | PoolClient,
+  sql: string,
+  parameters: readonly Parameter[] = [],
+): Promise<number> {
+  if (!parameters.every(isHoldable)) {
+    throw new ConfigurationError('ERR_CONFIG_MALFORMED', 'A text holds NUL or half a character.');
+  }
+  return (await connection.query(sql, [...parameters])).rowCount ?? 0;
+}
+
+function isHoldable(parameter: Parameter): boolean {
+  if (typeof parameter === 'string') return isStorable(parameter);
+  return !Array.isArray(parameter) || parameter.every(isStorable);
+}
+
+async function rollBack(client: PoolClient): Promise<void> {
+  try {
+    await client.query('ROLLBACK');
+    client.release();
+  } catch {
+    // The connection is gone, and its transaction with it.
+    client.release(true);
+  }
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+async function loadLibrary(): Promise<Library> {
+  try {
+    return (await import('pg')).default;
+  } catch {
+    throw new ConfigurationError(
+      'ERR_STORE_DRIVER_MISSING',
+      'A PostgreSQL database needs the package "pg", which is not installed.',
+    );
+  }
+}

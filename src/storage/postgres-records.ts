@@ -1,0 +1,344 @@
+import { StorageError } from '../errors.ts';
+import {
+  encodeRecord,
+  lifecycleStateOf,
+  parseRecord,
+  type CredentialId,
+  type CredentialRecord,
+} from '../lifecycle/credential.ts';
+import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
+import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
+import { DocumentLedger, KINDS_OF_A_CREDENTIAL } from './documents.ts';
+import { pageOf, parseListing, wordsOf } from './listing.ts';
+import type { Parameter, PostgresDatabase, PostgresTransaction } from './postgres-database.ts';
+import { PostgresDocuments } from './postgres-documents.ts';
+import { postgresListQuery } from './postgres-list.ts';
+import type {
+  AccessKeyRecord,
+  Claim,
+  RecordChange,
+  RecordFilter,
+  RecordPage,
+  RecordSeal,
+  RecordStore,
+  StateCounts,
+} from './record-store.ts';
+import { compareTexts, requireStorable } from './texts.ts';
+
+/** Names in the table `meta`. */
+const KEY_RING = 'key-ring';
+const SEAL = 'seal';
+const ENCRYPTIONS = 'encryptions/';
+/** Any number; it only has to be the same in every process. */
+const EVENTS_LOCK = 7_236_002;
+const SEAL_LOCK = 7_236_003;
+const IS_FREE = '(claim_owner IS NULL OR claim_until <= clock_timestamp())';
+const LEASE = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
+
+interface ClaimRow {
+  readonly id: string;
+  readonly claim_fence: string;
+  readonly due_at: string;
+}
+interface AccessKeyRow {
+  readonly key_id: string;
+  readonly hash: Buffer;
+  readonly credential_id: string | null;
+  readonly scopes: string;
+  readonly created_at: string;
+}
+
+/** Records, journal, claims, events and access keys in PostgreSQL. Leases run on the server's clock. */
+export class PostgresRecordStore extends DocumentLedger implements RecordStore {
+  protected readonly documents: PostgresDocuments;
+  readonly #database: PostgresDatabase;
+  #seal: RecordSeal | null = null;
+
+  constructor(database: PostgresDatabase) {
+    super();
+    this.documents = new PostgresDocuments(database);
+    this.#database = database;
+  }
+
+  async insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void> {
+    requireStorable(record);
+    await this.#database.transaction(async (tx) => {
+      const inserted = await tx.run(
+        `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+        [record.id, ...columns(record)],
+      );
+      if (inserted === 0) {
+        throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
+      }
+      await writeIndexes(tx, record);
+      await this.#writeSeal(tx, null, record);
+      await this.#finish(tx, events);
+    });
+  }
+
+  async get(id: CredentialId): Promise<CredentialRecord | null> {
+    const text = await this.#text('SELECT record AS text FROM records WHERE id = $1', [id]);
+    return text === null ? null : parseRecord(text);
+  }
+
+  async compareAndSet(change: RecordChange): Promise<boolean> {
+    const { record, expectedRevision, claim, release, attempt, events = [] } = change;
+    if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
+    requireStorable(record);
+    return this.#database.transaction(async (tx) => {
+      const before = this.#seal === null ? null : await lockedRecord(tx, record.id);
+      const changed = await tx.run(
+        `UPDATE records SET revision = $2, state = $3, protocol = $4, owner_id = $5, scope_id = $6, due_at = $7,
+           expires_at = $8, record = $9, claim_owner = CASE WHEN claim_fence = $12 THEN NULL ELSE claim_owner END
+         WHERE id = $1 AND revision = $10 AND ($11::bigint IS NULL OR claim_fence = $11)`,
+        [record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
+      );
+      if (changed === 0) return false;
+      await writeIndexes(tx, record);
+      if (attempt) await putAttempt(tx, attempt);
+      if (before) await this.#writeSeal(tx, before, record);
+      await this.#finish(tx, events);
+      return true;
+    });
+  }
+
+  async delete(id: CredentialId, expectedRevision: number, events: readonly CredentialEvent[] = []): Promise<boolean> {
+    return this.#database.transaction(async (tx) => {
+      const before = this.#seal === null ? null : await lockedRecord(tx, id);
+      const sql = 'DELETE FROM records WHERE id = $1 AND revision = $2 RETURNING id';
+      if ((await tx.find(sql, [id, expectedRevision])).length === 0) return false;
+      await tx.run('DELETE FROM tags WHERE id = $1', [id]);
+      await tx.run('DELETE FROM words WHERE id = $1', [id]);
+      await tx.run('DELETE FROM attempts WHERE credential_id = $1', [id]);
+      await tx.run('DELETE FROM documents WHERE kind = ANY ($1) AND subject = $2', [KINDS_OF_A_CREDENTIAL, id]);
+      if (before) await this.#writeSeal(tx, before, null);
+      await this.#finish(tx, events);
+      return true;
+    });
+  }
+
+  async list(filter: RecordFilter): Promise<RecordPage> {
+    const listing = parseListing(filter);
+    const { sql, parameters } = postgresListQuery(listing);
+    const rows = await this.#database.find<{ record: string; key: string }>(sql, parameters);
+    return pageOf(
+      listing,
+      rows.map(({ record, key }) => ({ record: parseRecord(record), key })),
+    );
+  }
+
+  async listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]> {
+    const sql = 'SELECT id FROM records WHERE id > $1 ORDER BY id LIMIT $2';
+    return (await this.#database.find<{ id: string }>(sql, [after ?? '', limit])).map(({ id }) => id);
+  }
+
+  async countByState(): Promise<StateCounts> {
+    const sql = 'SELECT state, count(*)::int AS count FROM records GROUP BY state';
+    const rows = await this.#database.find<{ state: string; count: number }>(sql, []);
+    const count = (state: string): number => rows.find((row) => row.state === state)?.count ?? 0;
+    return {
+      pending: count('pending'),
+      valid: count('valid'),
+      refreshing: count('refreshing'),
+      expired: count('expired'),
+      revoked: count('revoked'),
+    };
+  }
+
+  async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
+    const [row] = await this.#database.find<ClaimRow>(
+      `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, claim_until = ${LEASE('$3')}
+       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence`,
+      [id, owner, leaseMs],
+    );
+    return row ? claimOf(row, owner) : null;
+  }
+
+  async claimDue(options: { limit: number; owner: string; leaseMs: number; now: Date }): Promise<Claim[]> {
+    const { limit, owner, leaseMs, now } = options;
+    // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
+    const rows = await this.#database.find<ClaimRow>(
+      `WITH due AS MATERIALIZED (
+         SELECT id FROM records WHERE due_at <= $1 AND ${IS_FREE} ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
+       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at`,
+      [now.toISOString(), limit, owner, leaseMs],
+    );
+    const urgentFirst = rows.toSorted((a, b) => compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id));
+    return urgentFirst.map((row) => claimOf(row, owner));
+  }
+
+  async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
+    const sql = `UPDATE records SET claim_until = ${LEASE('$3')}
+      WHERE id = $1 AND claim_fence = $2 AND claim_owner IS NOT NULL`;
+    return (await this.#database.run(sql, [claim.credentialId, claim.fence, leaseMs])) === 1;
+  }
+
+  async releaseClaim(claim: Claim): Promise<void> {
+    const sql = 'UPDATE records SET claim_owner = NULL WHERE id = $1 AND claim_fence = $2';
+    await this.#database.run(sql, [claim.credentialId, claim.fence]);
+  }
+
+  async nextDueAt(): Promise<Date | null> {
+    const text = await this.#text('SELECT min(due_at) AS text FROM records WHERE due_at IS NOT NULL', []);
+    return text === null ? null : new Date(text);
+  }
+
+  async lastAttempt(id: CredentialId): Promise<Attempt | null> {
+    const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT 1';
+    const text = await this.#text(sql, [id]);
+    return text === null ? null : parseAttempt(text);
+  }
+
+  async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
+    const sql = 'SELECT seq, event FROM events WHERE seq > $1 ORDER BY seq LIMIT $2';
+    const rows = await this.#database.find<{ seq: string; event: string }>(sql, [cursor, limit]);
+    return { events: rows.map((row) => parseEvent(row.event)), cursor: Number(rows.at(-1)?.seq ?? cursor) };
+  }
+
+  async lastEvent(id: CredentialId): Promise<CredentialEvent | null> {
+    const sql = 'SELECT event AS text FROM events WHERE credential_id = $1 ORDER BY seq DESC LIMIT 1';
+    const text = await this.#text(sql, [id]);
+    return text === null ? null : parseEvent(text);
+  }
+
+  async putAccessKey(key: AccessKeyRecord): Promise<void> {
+    await this.#database.transaction((tx) =>
+      tx.run('INSERT INTO access_keys VALUES ($1, $2, $3, $4, $5)', [
+        key.keyId,
+        key.hash,
+        key.credentialId,
+        JSON.stringify(key.scopes),
+        key.createdAt.toISOString(),
+      ]),
+    );
+  }
+
+  async getAccessKey(keyId: string): Promise<AccessKeyRecord | null> {
+    const [row] = await this.#database.find<AccessKeyRow>('SELECT * FROM access_keys WHERE key_id = $1', [keyId]);
+    if (!row) return null;
+    return {
+      keyId: row.key_id,
+      hash: row.hash,
+      credentialId: row.credential_id,
+      scopes: JSON.parse(row.scopes) as string[],
+      createdAt: new Date(row.created_at),
+    };
+  }
+
+  async getKeyRing(): Promise<string | null> {
+    return this.#text('SELECT value AS text FROM meta WHERE name = $1', [KEY_RING]);
+  }
+
+  async compareAndSetKeyRing(next: string, expected: string | null): Promise<boolean> {
+    const written = await this.#database.transaction((tx) =>
+      expected === null
+        ? tx.run('INSERT INTO meta VALUES ($1, $2) ON CONFLICT DO NOTHING', [KEY_RING, next])
+        : tx.run('UPDATE meta SET value = $2 WHERE name = $1 AND value = $3', [KEY_RING, next, expected]),
+    );
+    return written === 1;
+  }
+
+  async reserveEncryptions(keyId: string, count: number): Promise<number> {
+    const name = `${ENCRYPTIONS}${keyId}`;
+    if (count === 0) return Number((await this.#text('SELECT value AS text FROM meta WHERE name = $1', [name])) ?? 0);
+    const [row] = await this.#database.find<{ value: string }>(
+      `INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE
+       SET value = (meta.value::bigint + excluded.value::bigint)::text RETURNING value`,
+      [name, String(count)],
+    );
+    return Number(row?.value);
+  }
+
+  sealWith(seal: RecordSeal): void {
+    this.#seal = seal;
+  }
+
+  async getSeal(): Promise<string | null> {
+    return this.#text('SELECT value AS text FROM meta WHERE name = $1', [SEAL]);
+  }
+
+  changeMark(): number {
+    return this.#database.changeMark();
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  /** Writers queue for the sealed value, so only those that change what is sealed do: a refresh once, not at each step. */
+  async #writeSeal(
+    tx: PostgresTransaction,
+    before: CredentialRecord | null,
+    after: CredentialRecord | null,
+  ): Promise<void> {
+    if (this.#seal?.concerns(before, after) !== true) return;
+    await tx.run('SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))', [SEAL_LOCK]);
+    const [row] = await tx.find<{ value: string }>('SELECT value FROM meta WHERE name = $1', [SEAL]);
+    const next = this.#seal.next(row?.value ?? null, before, after);
+    if (next === null) return;
+    await tx.run('INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2', [SEAL, next]);
+  }
+
+  /** Appends the events and tells other processes. The last step of a write, so that it holds the lock of the events shortly. */
+  async #finish(tx: PostgresTransaction, events: readonly CredentialEvent[]): Promise<void> {
+    if (events.length > 0) {
+      // Numbers in the order of commits: otherwise a reader's cursor could pass an event that is committed late.
+      await tx.run('SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))', [EVENTS_LOCK]);
+      for (const event of events) {
+        const sql = 'INSERT INTO events (credential_id, event) VALUES ($1, $2)';
+        await tx.run(sql, [event.credentialId, JSON.stringify(event)]);
+      }
+    }
+    await this.#database.announce(tx);
+  }
+
+  async #text(sql: string, parameters: readonly Parameter[]): Promise<string | null> {
+    const [row] = await this.#database.find<{ text: string | null }>(sql, parameters);
+    return row?.text ?? null;
+  }
+}
+
+/** The record as it is, held until the transaction ends: what is sealed is the change from this to the next. */
+async function lockedRecord(tx: PostgresTransaction, id: CredentialId): Promise<CredentialRecord | null> {
+  const [row] = await tx.find<{ record: string }>('SELECT record FROM records WHERE id = $1 FOR UPDATE', [id]);
+  return row ? parseRecord(row.record) : null;
+}
+
+async function putAttempt(tx: PostgresTransaction, attempt: Attempt): Promise<void> {
+  await tx.run(
+    `INSERT INTO attempts VALUES ($1, $2, $3) ON CONFLICT (credential_id, fence) DO UPDATE SET attempt = $3`,
+    [attempt.credentialId, attempt.fence, JSON.stringify(attempt)],
+  );
+}
+
+async function writeIndexes(tx: PostgresTransaction, record: CredentialRecord): Promise<void> {
+  await writeIndex(tx, { table: 'tags', column: 'tag', id: record.id, values: record.tags });
+  await writeIndex(tx, { table: 'words', column: 'word', id: record.id, values: wordsOf(record.name) });
+}
+
+async function writeIndex(
+  tx: PostgresTransaction,
+  { table, column, id, values }: { table: string; column: string; id: string; values: readonly string[] },
+): Promise<void> {
+  await tx.run(`DELETE FROM ${table} WHERE id = $1 AND ${column} <> ALL ($2::text[])`, [id, values]);
+  await tx.run(`INSERT INTO ${table} SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING`, [id, values]);
+}
+
+function claimOf(row: ClaimRow, owner: string): Claim {
+  return { credentialId: row.id, owner, fence: Number(row.claim_fence) };
+}
+
+function columns(record: CredentialRecord): Parameter[] {
+  return [
+    record.revision,
+    lifecycleStateOf(record.state),
+    record.protocol,
+    record.ownerId,
+    record.scopeId,
+    record.dueAt?.toISOString() ?? null,
+    record.expiresAt?.toISOString() ?? null,
+    encodeRecord(record),
+  ];
+}

@@ -1,0 +1,89 @@
+import type { EndpointState, LedgerStore, PendingRevocation } from '../../src/storage/ledger.ts';
+import type { TestResult } from '../../src/protocols/protocol.ts';
+import { NOW, secondsAfter } from '../support/record.ts';
+
+export function aTestResult(): TestResult {
+  return {
+    success: true,
+    message: 'It works.',
+    details: { latencyMs: 12.5, endpoint: 'as.example', permissionsVerified: ['api'], metadata: { __proto__x: '1' } },
+    testedAt: NOW,
+  };
+}
+
+/** What every ledger must do: part of `recordStoreConformance`. */
+export function ledgerConformance(store: () => LedgerStore): void {
+  describe('ledger', () => {
+    it('lets one of many consume a key', async () => {
+      const wins = await Promise.all(
+        Array.from({ length: 20 }, () => store().consumeOnce('jti-1', secondsAfter(NOW, 60))),
+      );
+      expect(wins.filter(Boolean)).toHaveLength(1);
+      expect(await store().consumeOnce('jti-2', NOW)).toBe(true);
+    });
+
+    it('keeps a consumed key until its time and forgets it then', async () => {
+      await store().consumeOnce('old', NOW);
+      await store().consumeOnce('young', secondsAfter(NOW, 1));
+      expect(await store().forgetConsumed(NOW)).toBe(1);
+      expect(await store().consumeOnce('old', NOW)).toBe(true);
+      expect(await store().consumeOnce('young', NOW)).toBe(false);
+    });
+
+    it('writes the state of an endpoint by compare-and-set', async () => {
+      const first: EndpointState = {
+        ...{ endpoint: 'as.example/token', revision: 1, retryAfterAt: secondsAfter(NOW, 30), updatedAt: NOW },
+        ...{ breaker: { state: 'open', since: 1 }, budget: null },
+      };
+      expect(await store().getEndpointState(first.endpoint)).toBeNull();
+      expect(await store().compareAndSetEndpointState(first, 0)).toBe(true);
+      expect(await store().compareAndSetEndpointState({ ...first, retryAfterAt: null }, 0)).toBe(false);
+      expect(await store().compareAndSetEndpointState({ ...first, revision: 3 }, 2)).toBe(false);
+      expect(await store().getEndpointState(first.endpoint)).toEqual(first);
+      const second: EndpointState = { ...first, revision: 2, breaker: null, budget: { left: 3 } };
+      expect(await store().compareAndSetEndpointState(second, 1)).toBe(true);
+      expect(await store().getEndpointState(first.endpoint)).toEqual(second);
+      await expect(store().compareAndSetEndpointState(first, 4)).rejects.toThrow(TypeError);
+    });
+
+    it('keeps pending revocations until they are removed, most urgent first', async () => {
+      const pending = (revocationId: string, seconds: number): PendingRevocation => ({
+        ...{ revocationId, credentialId: 'cr_1', tries: 0, dueAt: secondsAfter(NOW, seconds), createdAt: NOW },
+        value: { field: 'grant', generation: 1, attemptId: 'a' },
+      });
+      for (const entry of [pending('b', 0), pending('a', -5), pending('c', 5)])
+        await store().putPendingRevocation(entry);
+      const due = (): Promise<readonly PendingRevocation[]> => store().listPendingRevocations({ now: NOW, limit: 10 });
+      expect(await due()).toEqual([pending('a', -5), pending('b', 0)]);
+      expect(await store().listPendingRevocations({ now: NOW, limit: 1 })).toEqual([pending('a', -5)]);
+      await store().putPendingRevocation({ ...pending('a', 60), tries: 1 });
+      await store().removePendingRevocation('b');
+      await store().removePendingRevocation('b');
+      expect(await due()).toEqual([]);
+      expect(await store().listPendingRevocations({ now: secondsAfter(NOW, 60), limit: 10 })).toEqual([
+        pending('c', 5),
+        { ...pending('a', 60), tries: 1 },
+      ]);
+    });
+
+    it('opens one notice per episode', async () => {
+      const episode = { credentialId: 'cr_1', kind: 'expiringSoon', eventId: 'e1', openedAt: NOW };
+      expect(await store().openNotice(episode)).toBe(true);
+      expect(await store().openNotice({ ...episode, eventId: 'e2' })).toBe(false);
+      expect(await store().openNotice({ ...episode, kind: 'degraded' })).toBe(true);
+      expect((await store().listNotices('cr_1')).map(({ kind }) => kind)).toEqual(['degraded', 'expiringSoon']);
+      expect(await store().listNotices('cr_2')).toEqual([]);
+      expect(await store().closeNotice('cr_1', 'expiringSoon')).toBe(true);
+      expect(await store().closeNotice('cr_1', 'expiringSoon')).toBe(false);
+      expect(await store().openNotice({ ...episode, eventId: 'e3' })).toBe(true);
+    });
+
+    it('keeps the last test of a credential', async () => {
+      const test = { credentialId: 'cr_1', generation: 1, revision: 2, result: aTestResult() };
+      expect(await store().getTest('cr_1')).toBeNull();
+      await store().putTest(test);
+      await store().putTest({ ...test, generation: 2 });
+      expect(await store().getTest('cr_1')).toEqual({ ...test, generation: 2 });
+    });
+  });
+}

@@ -1,0 +1,43 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Clock, HostTime } from '../../src/ports.ts';
+
+interface Timer {
+  readonly dueMs: number;
+  readonly callback: () => void;
+}
+
+/** A clock that stands still until a test moves it; then timers fire in their order, each at its own instant. */
+export class SteppedClock implements Clock {
+  #nowMs = Date.parse('2026-03-01T12:00:00.000Z');
+  readonly #timers = new Set<Timer>();
+
+  now(): Date {
+    return new Date(this.#nowMs);
+  }
+
+  hostTime(): HostTime {
+    return { epoch: 'test', ms: this.#nowMs };
+  }
+
+  schedule(delayMs: number, callback: () => void): () => void {
+    const timer = { dueMs: this.#nowMs + delayMs, callback };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Moves the clock, and lets what a timer started come to rest before the next one fires. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    for (let next = this.#next(endMs); next; next = this.#next(endMs)) {
+      this.#nowMs = Math.max(this.#nowMs, next.dueMs);
+      this.#timers.delete(next);
+      next.callback();
+      await turn();
+    }
+    this.#nowMs = endMs;
+  }
+
+  #next(endMs: number): Timer | undefined {
+    return [...this.#timers].filter(({ dueMs }) => dueMs <= endMs).sort((a, b) => a.dueMs - b.dueMs)[0];
+  }
+}

@@ -8,7 +8,7 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
-import { requireEngineOptions, requireRegisterInput } from './engine-options.ts';
+import { requireDrivers, requireEngineOptions, requireRegisterInput } from './engine-options.ts';
 import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
@@ -23,12 +23,13 @@ import { openRecord, type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
 import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
+import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
-import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
+import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
@@ -54,6 +55,8 @@ export interface EngineOptions {
   /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
   readonly acceptOlderStore?: boolean;
   readonly ports?: Partial<Ports>;
+  /** Drivers of protocols that this package does not speak, beside its own. */
+  readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
 
 export interface RegisterInput {
@@ -102,6 +105,7 @@ export class CredentialEngine {
   readonly #ports: Ports;
   readonly #records: RecordStore;
   readonly #bus: EventBus;
+  readonly #inspections: Inspections;
   readonly #awakening: Awakening;
   readonly #scheduler: Scheduler;
   readonly #adoption: Adoption;
@@ -123,9 +127,11 @@ export class CredentialEngine {
     this.#ports = ports;
     this.#records = records;
     this.#bus = new EventBus(ports.logger);
-    this.#awakening = new Awakening(surroundings, (event) => {
+    this.#inspections = new Inspections(ports.logger);
+    const publish = (event: CredentialEvent): void => {
       this.#bus.publish(event);
-    });
+    };
+    this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
@@ -149,13 +155,14 @@ export class CredentialEngine {
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
+    const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
     const { database } = options;
     const stores = typeof database === 'string' ? await openStores(database, ports) : database;
     try {
       const opened = await openVault(stores, options, ports);
-      const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
+      const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
-      const surroundings = { ports, records: stores.records, vault: opened.vault, drivers, owner };
+      const surroundings = { ports, records: stores.records, vault: opened.vault, drivers: registry, owner };
       return new CredentialEngine(surroundings, stores, opened, options.keeper ?? false);
     } catch (error) {
       await stores.records.close();
@@ -301,6 +308,15 @@ export class CredentialEngine {
   /** Listens to events of this process. Returns the function that ends it. */
   on(type: EventType | '*', listener: EventListener): () => void {
     return this.#bus.on(type, listener);
+  }
+
+  /**
+   * Hands XState's inspection events of every actor that this engine wakes from now on to the inspector, live: what the
+   * Stately inspector shows. They hold ids, states, reasons and codes, never a secret. Returns the function that ends it.
+   */
+  inspect(inspector: Inspector): () => void {
+    this.#requireOpen();
+    return this.#inspections.add(inspector);
   }
 
   /**

@@ -29,10 +29,21 @@ export type { ErrorCode, ErrorKind } from './errors.ts';
 export type { CredentialId, LifecycleState, Reason, StatePath } from './lifecycle/credential.ts';
 export { EVENT_TYPES } from './lifecycle/events.ts';
 export type { CredentialEvent, EventType } from './lifecycle/events.ts';
+export type { Inspector } from './lifecycle/inspect.ts';
 export { credentialMachine } from './lifecycle/machine.ts';
+export type { ClaimInput, MachineEvent, MachineInput, Outcome, RevokeInput, SendInput } from './lifecycle/machine.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
 export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
-export type { Material, TestResult } from './protocols/protocol.ts';
+export type {
+  Confirmation,
+  DriverInput,
+  Issued,
+  Material,
+  ProtocolDriver,
+  RefreshTraits,
+  TestResult,
+} from './protocols/protocol.ts';
+export type { JsonObject } from './json.ts';
 export { Secret } from './secret.ts';
 export type { RecordFilter, StateCounts } from './storage/record-store.ts';
 export { restoreBackup } from './storage/restore.ts';

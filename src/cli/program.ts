@@ -12,6 +12,7 @@ import {
   type ChangePassphraseOptions,
 } from './commands/key.ts';
 import { list } from './commands/list.ts';
+import { machine, MACHINE_FORMATS, type MachineCommandOptions } from './commands/machine.ts';
 import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
 import { parseDuration } from './duration.ts';
@@ -42,6 +43,7 @@ export function createProgram(context: CommandContext, version: string): Command
   addRegister(program, context);
   addVerbs(program, context);
   addServe(program, context);
+  addMachine(program, context);
   addKeys(program, context);
   addBackup(program, context);
   return program;
@@ -134,6 +136,16 @@ function addServe(program: Command, context: CommandContext): void {
     .option('--sandbox', 'with a real authorization server on this machine and four sample credentials')
     .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
     .action((_options: object, command: Command) => serve(context, command.optsWithGlobals<ServeCommandOptions>()));
+}
+
+function addMachine(program: Command, context: CommandContext): void {
+  program
+    .command('machine')
+    .description('the state machine that every credential lives by')
+    .addOption(new Option('--format <format>', 'how to print it').choices(MACHINE_FORMATS).default('mermaid'))
+    .action((_options: object, command: Command) => {
+      machine(context, command.optsWithGlobals<MachineCommandOptions>());
+    });
 }
 
 function addKeys(program: Command, context: CommandContext): void {

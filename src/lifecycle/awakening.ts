@@ -5,6 +5,7 @@ import { createActors } from './actors.ts';
 import type { CredentialRecord, Reason } from './credential.ts';
 import type { Surroundings } from './effects.ts';
 import type { CredentialEvent } from './events.ts';
+import type { Inspections } from './inspect.ts';
 import { credentialMachine, stateValueOf, type MachineEvent, type Settled } from './machine.ts';
 
 /**
@@ -14,10 +15,12 @@ import { credentialMachine, stateValueOf, type MachineEvent, type Settled } from
 export class Awakening {
   readonly #machine;
   readonly #publish: (event: CredentialEvent) => void;
+  readonly #inspections: Inspections;
 
-  constructor(surroundings: Surroundings, publish: (event: CredentialEvent) => void) {
+  constructor(surroundings: Surroundings, publish: (event: CredentialEvent) => void, inspections: Inspections) {
     this.#machine = credentialMachine.provide({ actors: createActors(surroundings) });
     this.#publish = publish;
+    this.#inspections = inspections;
   }
 
   /** Ends when the refresh has settled in the store, well or badly. @throws CredentialError when nothing could be stored */
@@ -64,6 +67,10 @@ export class Awakening {
       value: stateValueOf(record.state, record.health),
       context: { credentialId, generation, reason, claim: null, attemptId: null, interruption: null },
     });
-    return createActor(this.#machine, { snapshot, input: { credentialId, generation, reason } });
+    return createActor(this.#machine, {
+      snapshot,
+      input: { credentialId, generation, reason },
+      ...this.#inspections.actorOptions(),
+    });
   }
 }

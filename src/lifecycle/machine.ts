@@ -120,6 +120,7 @@ const machineSetup = setup({
 /** A transition that an operation's outcome takes when it left the record in `state`. */
 function settledAs<S extends StatePath>(state: S, target: string = state) {
   return {
+    description: `the record is ${state}`,
     guard: { type: 'isSettledAs', params: ({ event }: { event: OutcomeEvent }) => ({ outcome: event.output, state }) },
     target: `#credential.lifecycle.${target}`,
     actions: [
@@ -147,10 +148,12 @@ const REFRESH_SETTLEMENTS = [
 ] as const;
 
 const INTERRUPTED = {
+  description: 'the operation ended without touching the record',
   target: '#credential.lifecycle.refreshing.ambiguous',
   actions: { type: 'recordInterruption', params: ({ event }: { event: OutcomeEvent }) => ({ outcome: event.output }) },
 } as const;
 const FAILED = {
+  description: 'the effect threw',
   target: '#credential.lifecycle.refreshing.ambiguous',
   actions: { type: 'recordInterruption', params: { outcome: null } },
 } as const;
@@ -170,6 +173,7 @@ const REVOKE = { target: '#credential.lifecycle.revoked.byUser' } as const;
 function expiredAs<S extends StatePath>(state: S) {
   type Expiry = { event: Extract<MachineEvent, { type: 'expiry.reached' }> };
   return {
+    description: `the record is ${state}`,
     guard: { type: 'isSettledAs', params: ({ event }: Expiry) => ({ outcome: event.settled, state }) },
     target: `#credential.lifecycle.${state}`,
     actions: [
@@ -225,6 +229,7 @@ export const credentialMachine = machineSetup.createMachine({
                 }),
                 onDone: [
                   {
+                    description: 'the claim is held and the intent is written',
                     guard: { type: 'isClaimed', params: ({ event }) => ({ outcome: event.output }) },
                     target: 'sent',
                     actions: { type: 'recordClaim', params: ({ event }) => ({ outcome: event.output }) },

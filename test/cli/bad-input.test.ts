@@ -64,6 +64,7 @@ const BAD_INPUTS: Readonly<Record<string, BadInput>> = {
   'an unknown option': { argv: ['list', '--frobnicate=yes'], code: 'ERR_USAGE', exitCode: 2 },
   'a missing argument': { argv: ['show'], code: 'ERR_USAGE', exitCode: 2 },
   'too many arguments': { argv: ['show', 'a', CANARY], code: 'ERR_USAGE', exitCode: 2 },
+  'an unknown format': { argv: ['machine', '--format', 'dot'], code: 'ERR_USAGE', exitCode: 2 },
   'a malformed duration': { argv: ['serve', '--for', 'soon'], code: 'ERR_CONFIG_MALFORMED', exitCode: 2 },
   'a secret as an argument': {
     argv: [...REGISTER, `--client-secret=${CANARY}`],

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import Database from 'better-sqlite3';
 import { CredentialEngine, type EngineOptions } from '../../src/engine.ts';
+import type { Ports } from '../../src/ports.ts';
+import { OAuth2Driver } from '../../src/protocols/oauth2/driver.ts';
 import { Secret } from '../../src/secret.ts';
 import { rejectionOf } from '../support/codes.ts';
 import { MASTER_KEY, openEngine, temporaryFolder } from '../support/engine.ts';
@@ -17,6 +19,11 @@ it.each<[string, object]>([
   ['an option that it does not know', { keper: true }],
   ['a text for a switch', { keeper: 'false' }],
   ['an empty path', { database: '' }],
+  ['a list for drivers', { drivers: [] }],
+  ['drivers that are no list', { drivers: () => 'oauth3' }],
+  ['a driver that lacks a method', { drivers: () => [{ protocol: 'half' }] }],
+  ['a driver without a name', { drivers: () => [{ protocol: 'No Word' }] }],
+  ['a second driver for one protocol', { drivers: (ports: Ports) => [new OAuth2Driver(ports)] }],
   ["SQLite's own name for memory", { database: ':memory:' }],
 ])('refuses %s as misuse and touches no file', async (_sentence, change) => {
   const options = { database, masterKey: MASTER_KEY, ...change } as EngineOptions;

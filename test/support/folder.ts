@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A fresh folder for one test; `dispose` removes it. */
-export function temporaryFolder(): { path: string; dispose: () => void } {
-  const path = mkdtempSync(join(tmpdir(), 'credlife-test-'));
+export function temporaryFolder(parent = tmpdir()): { path: string; dispose: () => void } {
+  const path = mkdtempSync(join(parent, 'credlife-test-'));
   return {
     path,
     dispose: () => {

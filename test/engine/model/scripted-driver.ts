@@ -1,0 +1,41 @@
+import type { Issued, ProtocolDriver, TestResult } from '../../../src/protocols/protocol.ts';
+import { Secret } from '../../../src/secret.ts';
+
+export const LIFE_MS = 3_600_000;
+const DAYS_30_MS = 30 * 24 * 3_600_000;
+
+/** A protocol whose other side does what the script of the next refresh says. Its token is single-use, with a long reuse grace. */
+export class ScriptedDriver implements ProtocolDriver {
+  readonly protocol = 'scripted';
+  script: (beforeSend: () => Promise<void>) => Promise<Issued> = () => Promise.reject(new Error('not scripted'));
+  testSucceeds = true;
+  readonly #now: () => Date;
+
+  constructor(now: () => Date) {
+    this.#now = now;
+  }
+
+  parseConfig = () => ({});
+  parseSecret = () => ({ token: 'registered' });
+  identity = () => ({});
+  endpoint = () => 'scripted';
+  refreshTraits = () => ({ spends: Secret.of('token'), reuseGraceMs: DAYS_30_MS, deadlineMs: 1_000 });
+  material = () => ({ headers: {} });
+  confirm = () => Promise.resolve('unconfirmable' as const);
+  revoke = () => Promise.resolve('revoked' as const);
+
+  refresh(_input: unknown, beforeSend: () => Promise<void>): Promise<Issued> {
+    return this.script(beforeSend);
+  }
+
+  test(): Promise<TestResult> {
+    const details = { latencyMs: 0, endpoint: 'scripted', permissionsVerified: [], metadata: {} };
+    return Promise.resolve({ success: this.testSucceeds, message: 'scripted', details, testedAt: this.#now() });
+  }
+
+  issue(lifeMs = LIFE_MS): Issued {
+    const issuedAt = this.#now();
+    const expiresAt = new Date(issuedAt.getTime() + lifeMs);
+    return { grant: Secret.of({ token: 'granted' }), issuedAt, expiresAt, refreshable: true };
+  }
+}

@@ -63,6 +63,7 @@ describe('unwrap()', () => {
     'lifecycle/refresh.ts': 'fingerprint of a single-use token',
     'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
     'protocols/oauth2/driver.ts': 'requests and material',
+    'sessions/tokens.ts': 'hashes that tokens are found by',
     'vault/envelope.ts': 'the data key at work',
     'vault/kdf.ts': 'derivation from a passphrase',
     'vault/key-encryption-key.ts': 'derivation and use of the key that wraps keys',

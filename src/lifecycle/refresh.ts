@@ -13,7 +13,7 @@ import {
   type Opened,
   type Surroundings,
 } from './effects.ts';
-import { attemptPointer, isOpen, perhapsSpentAt, type Attempt } from './journal.ts';
+import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
@@ -79,7 +79,7 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
     const recovered = await recoverAttempt(surroundings, record, open, traits, claim);
     if (recovered) return recovered;
   }
-  return writeIntent(surroundings, record, input, claim, { traits, spentAt: last && perhapsSpentAt(last) });
+  return writeIntent(surroundings, record, input, claim, { traits, last });
 }
 
 /** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */
@@ -121,7 +121,7 @@ async function writeIntent(
   record: CredentialRecord,
   input: ClaimInput,
   claim: Claim,
-  { traits, spentAt }: { traits: RefreshTraits; spentAt: Date | null },
+  { traits, last }: { traits: RefreshTraits; last: Attempt | null },
 ): Promise<Outcome> {
   const { records, vault, ports } = surroundings;
   const now = ports.clock.now();
@@ -134,8 +134,8 @@ async function writeIntent(
     reason: input.reason,
     tokenFingerprint:
       traits.spends === null ? null : vault.keyedHash('token-fingerprint', traits.spends.unwrap()).toString('hex'),
-    healing: spentAt !== null,
-    spentAt,
+    healing: last !== null && needsHealing(last),
+    spentAt: last && perhapsSpentAt(last),
     claimedAt: now,
     sentAt: null,
     closedAt: null,

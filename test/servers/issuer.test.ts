@@ -128,13 +128,14 @@ const FAULTS: [IssuerFault, { status: number | null; rotates: boolean }][] = [
 ];
 
 test.each(FAULTS)('%j spends the token or does not, as it says', async (fault, { status, rotates }) => {
-  const { refreshToken } = await issuer.mint('none');
+  const { refreshToken, familyId } = await issuer.mint('none');
   const log = await seenBy(async () => {
     await issuer.failNext(fault);
     const answer = await post('none', `grant_type=refresh_token&refresh_token=${refreshToken}`).catch(() => null);
     expect(answer?.status ?? null).toBe(status);
     expect((await refresh('none', refreshToken)).status).toBe(rotates ? 400 : 200);
   });
+  expect(log[0]?.familyId).toBe(familyId);
   expect(log.map(({ verdict }) => verdict)).toEqual(rotates ? ['rotated', 'reuseDetected'] : ['turnedAway', 'rotated']);
 });
 

@@ -54,6 +54,13 @@ export class TokenLedger {
     if (family) family.endedAt ??= at;
   }
 
+  /** Whose token it is, without counting: for requests that are turned away. */
+  find(text: string, client: IssuerClient): Pick<Presented, 'familyId' | 'tokenId'> {
+    const token = this.#tokens.get(text);
+    if (token?.family.clientId !== client.clientId) return { familyId: null, tokenId: null };
+    return { familyId: token.family.familyId, tokenId: token.tokenId };
+  }
+
   /** One use of a refresh token, counted and judged. */
   present(text: string, client: IssuerClient, at: Date): Presented {
     const token = this.#tokens.get(text);

@@ -85,7 +85,8 @@ export class IssuerServer {
     }
     const { client, refreshToken } = parsed;
     if (fault && fault.kind !== 'delay' && isBeforeWork(fault)) {
-      const entry = this.#write({ ...common, clientId: client.clientId, verdict: 'turnedAway' });
+      const whose = this.#ledger.find(refreshToken, client);
+      const entry = this.#write({ ...common, clientId: client.clientId, ...whose, verdict: 'turnedAway' });
       misbehave(response, entry, fault);
       return;
     }

@@ -6,6 +6,8 @@
 //   node scripts/bootstrap.cjs start [ARGS]     credlife serve --sandbox ARGS
 //   node scripts/bootstrap.cjs test             every check and every suite
 //   node scripts/bootstrap.cjs test:n8n         the suites against a real n8n
+//   node scripts/bootstrap.cjs chaos NAME       a kill loop at full length
+//   node scripts/bootstrap.cjs bench NAME       a measurement beside peers
 //   node scripts/bootstrap.cjs build            bring dist up to date
 //   node scripts/bootstrap.cjs exec CMD ARGS    a command with the project's Node and node_modules/.bin in front
 
@@ -56,6 +58,16 @@ const verbs = {
   'test:n8n': (args) => {
     ensureInstalled();
     become('scripts/test-n8n.mjs', args);
+  },
+  chaos: (args) => {
+    ensureInstalled();
+    ensureBuilt();
+    become('scripts/chaos.mjs', args);
+  },
+  bench: (args) => {
+    ensureInstalled();
+    ensureBuilt();
+    become('scripts/bench.mjs', args);
   },
   build: () => {
     ensureInstalled();

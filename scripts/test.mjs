@@ -4,6 +4,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import process from 'node:process';
+import { installDebianPackages } from './test/debian.mjs';
 import { runJest } from './test/jest.mjs';
 import { commandStage, conclude, runStages } from './test/stages.mjs';
 
@@ -14,6 +15,7 @@ process.chdir(root);
 /** @param {string} name a command that the development dependencies bring */
 const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 
+await installDebianPackages();
 const total = await runStages([
   commandStage('format', [bin('prettier'), '--check', '--log-level=warn', '.']),
   commandStage('lint', [bin('eslint'), '.', '--max-warnings=0']),

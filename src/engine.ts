@@ -9,7 +9,7 @@ import {
   type UseOptions,
 } from './client.ts';
 import { requireEngineOptions, requireRegisterInput } from './engine-options.ts';
-import { ConfigurationError, InternalError, toCredentialError } from './errors.ts';
+import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
 import {
@@ -34,8 +34,10 @@ import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openSqlite, type Stores } from './storage/sqlite.ts';
 import { refusal, summaryOf } from './summary.ts';
-import { KeyRing, type MasterKey } from './vault/key-ring.ts';
-import { Vault } from './vault/vault.ts';
+import { type Anchor } from './vault/anchor.ts';
+import { openVault, type OpenedVault } from './vault/open-vault.ts';
+import type { Keys } from './vault/keys.ts';
+import type { MasterKey } from './vault/key-ring.ts';
 
 export type { MasterKey } from './vault/key-ring.ts';
 
@@ -46,6 +48,10 @@ export interface EngineOptions {
   readonly masterKey: MasterKey;
   /** Whether this engine refreshes due credentials by itself; default false. */
   readonly keeper?: boolean;
+  /** A place outside the database that remembers how new it was: an older database is then refused. */
+  readonly anchor?: Anchor;
+  /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
+  readonly acceptOlderStore?: boolean;
   readonly ports?: Partial<Ports>;
 }
 
@@ -87,6 +93,10 @@ const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: 
  */
 export class CredentialEngine {
   readonly accessKeys: AccessKeys;
+  /** Status, rotation, re-encryption, change of the master key, verification. */
+  readonly keys: Keys;
+  readonly #opened: OpenedVault;
+  readonly #stores: Stores;
   readonly #surroundings: Surroundings;
   readonly #ports: Ports;
   readonly #records: RecordStore;
@@ -101,8 +111,13 @@ export class CredentialEngine {
   readonly #uses = new Set<Promise<Material>>();
   #closed = false;
 
-  private constructor(surroundings: Surroundings, keeper: boolean) {
+  private constructor(surroundings: Surroundings, stores: Stores, opened: OpenedVault, keeper: boolean) {
     const { ports, records, vault, owner } = surroundings;
+    this.#stores = stores;
+    this.#opened = opened;
+    this.keys = opened.keys(owner, () => {
+      this.#requireOpen();
+    });
     this.#surroundings = surroundings;
     this.#ports = ports;
     this.#records = records;
@@ -120,19 +135,19 @@ export class CredentialEngine {
   /**
    * Opens the engine on a database, founding the database when the file is new.
    *
-   * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`
-   * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH`
+   * @throws StorageError `ERR_STORE_UNAVAILABLE`, `ERR_STORE_CORRUPT`, `ERR_STORE_SCHEMA_TOO_NEW`, `ERR_STORE_ROLLED_BACK`
+   * @throws KeyRingError `ERR_KEYRING_MASTER_KEY_MISMATCH`, `ERR_KEYRING_PARAMETERS_REFUSED`
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
     const stores: Stores = openSqlite(options.database, ports.clock);
     try {
-      const keyRing = await KeyRing.open(stores.records, options.masterKey, ports);
-      const vault = new Vault(keyRing, stores.secrets, ports.random);
+      const opened = await openVault(stores, options, ports);
       const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
       const owner = ports.random.bytes(8).toString('hex');
-      return new CredentialEngine({ ports, records: stores.records, vault, drivers, owner }, options.keeper ?? false);
+      const surroundings = { ports, records: stores.records, vault: opened.vault, drivers, owner };
+      return new CredentialEngine(surroundings, stores, opened, options.keeper ?? false);
     } catch (error) {
       await stores.records.close();
       throw error;
@@ -279,6 +294,21 @@ export class CredentialEngine {
     return this.#bus.on(type, listener);
   }
 
+  /**
+   * Writes a consistent copy of the database to a new file while everything goes on. It is as sealed as the database: it
+   * opens with the same master key. `restoreBackup` puts it back.
+   *
+   * @throws StorageError `ERR_STORE_EXISTS`, `ERR_STORE_UNAVAILABLE`, `ERR_STORE_BACKUP_UNSUPPORTED`
+   */
+  async backup(file: string): Promise<void> {
+    this.#requireOpen();
+    const { backup } = this.#stores;
+    if (backup === null) {
+      throw new StorageError('ERR_STORE_BACKUP_UNSUPPORTED', 'This store is backed up by its database server.');
+    }
+    await backup(file);
+  }
+
   /** Takes no new work, waits for refreshes under way, and closes the store. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -288,6 +318,7 @@ export class CredentialEngine {
       [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
     );
     await Promise.allSettled(this.#uses);
+    await this.#opened.close();
     await this.#records.close();
     this.#cache.clear();
   }
@@ -326,9 +357,10 @@ export class CredentialEngine {
   }
 
   async #materialOf(record: CredentialRecord): Promise<Material> {
-    const { driver, grant } = await openRecord(this.#surroundings, record);
-    if (grant === null) throw refusal(record, this.#ports.clock.now());
-    return { ...driver.material(grant), expiresAt: record.expiresAt, generation: record.generation };
+    // The record that it answers with may be newer than ours: its facts belong to this grant.
+    const { record: opened, driver, grant } = await openRecord(this.#surroundings, record);
+    if (grant === null) throw refusal(opened, this.#ports.clock.now());
+    return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
   }
 
   #remember(entry: Cached): void {

@@ -123,21 +123,42 @@ export const ERROR_CATALOGUE = {
     action: 'The database was written by a newer version. Use that version or a newer one.',
   },
   ERR_STORE_RECORD_INVALID: { kind: 'storage', action: 'Restore this record from a backup; the others are untouched.' },
+  ERR_STORE_ROLLED_BACK: {
+    kind: 'storage',
+    action:
+      'The database is older than what its anchor has seen. Put the newer file back; if an older one was restored on purpose, accept it once with acceptOlderStore.',
+  },
+  ERR_STORE_EXISTS: {
+    kind: 'storage',
+    action: 'Nothing was changed. Name another file, or use --force to replace this one.',
+  },
+  ERR_STORE_IN_USE: {
+    kind: 'storage',
+    action: 'Nothing was changed. Stop every process that has this database open, then try again.',
+  },
+  ERR_STORE_BACKUP_UNSUPPORTED: {
+    kind: 'storage',
+    action: 'Use the backup tools of the database server itself; its backups are sealed as well.',
+  },
   ERR_STORE_CONFLICT: { kind: 'storage', action: 'The record was changed meanwhile. Read it again and retry.' },
   ERR_STORE_DUPLICATE: { kind: 'storage', action: 'A record with this id exists. Use update, or another id.' },
   ERR_KEYRING_MASTER_KEY_MISMATCH: {
     kind: 'keyRing',
     action:
-      'Nothing was changed. Give the master key or passphrase that this database was created with; in n8n, the encryption key that n8n had then.',
+      'Nothing was changed. Give the master key or passphrase that this database had last. In n8n that is N8N_ENCRYPTION_KEY as it was: put it back, or open the database once with the old key and run "credlife key change-passphrase".',
   },
   ERR_KEYRING_KEY_UNKNOWN: {
     kind: 'keyRing',
-    action: 'The data key of this value is not in the key ring. Restore the key ring.',
+    action: 'The data key of this value is not in the key ring. Restore the database from a backup that has it.',
   },
   ERR_KEYRING_ENVELOPE_MALFORMED: { kind: 'keyRing', action: 'The sealed value is damaged. Restore it from a backup.' },
   ERR_KEYRING_AUTHENTICATION_FAILED: {
     kind: 'keyRing',
     action: 'The sealed value was altered, moved or rolled back. Restore it from a backup.',
+  },
+  ERR_KEYRING_KEY_EXHAUSTED: {
+    kind: 'keyRing',
+    action: 'Run "credlife key rotate" with the master key that this database has now, then restart what runs on it.',
   },
   ERR_KEYRING_PARAMETERS_REFUSED: {
     kind: 'keyRing',

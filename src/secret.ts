@@ -3,7 +3,8 @@ import { inspect } from 'node:util';
 const REDACTED = '[redacted]';
 
 /**
- * Holder of a secret value. Every way of printing it gives `[redacted]`; `unwrap()` is the one way out.
+ * Holder of a secret value. Every way of printing it gives `[redacted]`; `unwrap()` is the one way out, and
+ * `test/secret.test.ts` lists the files that may take it.
  *
  * @example
  * const password = Secret.of('hunter2');
@@ -11,10 +12,10 @@ const REDACTED = '[redacted]';
  */
 export class Secret<T> {
   // A private field is in no enumeration, no JSON, no inspection and no structured clone.
-  readonly #value: T;
+  #held: { readonly value: T } | null;
 
   private constructor(value: T) {
-    this.#value = value;
+    this.#held = { value };
     Object.freeze(this);
   }
 
@@ -22,9 +23,28 @@ export class Secret<T> {
     return new Secret(value);
   }
 
-  /** The value itself. Keep it in the narrowest scope and never put it on an object that may be printed. */
+  /**
+   * The value itself. Keep it in the narrowest scope and never put it on an object that may be printed.
+   *
+   * @throws TypeError after `release()`
+   */
   unwrap(): T {
-    return this.#value;
+    if (this.#held === null) throw new TypeError('This secret was released.');
+    return this.#held.value;
+  }
+
+  /**
+   * Forgets the value. Bytes are overwritten with zeros where they are; text cannot be, because JavaScript strings are
+   * immutable: it goes when the garbage collector takes it.
+   */
+  release(): void {
+    const value = this.#held?.value;
+    if (value instanceof Uint8Array) value.fill(0);
+    this.#held = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   toString(): string {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { Secret } from './secret.ts';
+import { FileAnchor, type Anchor } from './vault/anchor.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -12,6 +13,8 @@ export interface Settings {
   readonly masterKey: MasterKey;
   readonly keeper: 'auto' | 'on' | 'off';
   readonly logLevel: string;
+  /** What an engine is opened with. */
+  readonly engineOptions: { readonly database: string; readonly masterKey: MasterKey; readonly anchor?: Anchor };
 }
 
 export interface SettingsDefaults {
@@ -25,7 +28,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 
 /**
  * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
- * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database.
+ * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database. `CREDLIFE_ANCHOR_FILE` names a
+ * file, best on another volume, that remembers how new the database was.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
@@ -37,22 +41,38 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
   const knownKeeper = KEEPER.find((name) => name === keeper);
   if (!knownKeeper) throw malformed('CREDLIFE_KEEPER', KEEPER);
   if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);
-  return { database, masterKey: findMasterKey(env, database, defaults), keeper: knownKeeper, logLevel };
+  const masterKey = findMasterKey(env, database, defaults);
+  const anchorFile = env['CREDLIFE_ANCHOR_FILE'];
+  const engineOptions = {
+    database,
+    masterKey,
+    ...(anchorFile !== undefined && { anchor: new FileAnchor(anchorFile) }),
+  };
+  return { database, masterKey, keeper: knownKeeper, logLevel, engineOptions };
 }
 
 function findMasterKey(env: Environment, database: string, defaults: SettingsDefaults): MasterKey {
   const text = env['CREDLIFE_MASTER_KEY'];
   if (text !== undefined) return parseMasterKey(text, 'CREDLIFE_MASTER_KEY');
   const file = env['CREDLIFE_MASTER_KEY_FILE'];
-  if (file !== undefined) return parseMasterKey(readSecretFile(file), file);
+  if (file !== undefined) return readMasterKeyFile(file);
   const passphraseFile = env['CREDLIFE_PASSPHRASE_FILE'];
-  if (passphraseFile !== undefined)
-    return { passphrase: parsePassphrase(readSecretFile(passphraseFile), passphraseFile) };
+  if (passphraseFile !== undefined) return readPassphraseFile(passphraseFile);
   const own = defaults.masterKey?.();
   if (own) return own;
   const beside = join(dirname(database), 'master.key');
-  if (database !== 'memory' && existsSync(beside)) return parseMasterKey(readSecretFile(beside), beside);
+  if (database !== 'memory' && existsSync(beside)) return readMasterKeyFile(beside);
   throw new ConfigurationError('ERR_CONFIG_MASTER_KEY_MISSING', `There is no master key for the database ${database}.`);
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MASTER_KEY_MALFORMED` */
+export function readMasterKeyFile(path: string): Secret<Buffer> {
+  return parseMasterKey(readSecretFile(path), path);
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MASTER_KEY_MALFORMED` */
+export function readPassphraseFile(path: string): { readonly passphrase: Secret<string> } {
+  return { passphrase: parsePassphrase(readSecretFile(path), path) };
 }
 
 /** 32 bytes as 64 hexadecimal digits or as base64. `source` names where the text came from. */

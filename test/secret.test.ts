@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { Secret } from '../src/secret.ts';
 
@@ -29,3 +31,56 @@ it('gives its value to unwrap alone', () => {
 it('cannot be given another value', () => {
   expect(Object.isFrozen(secret)).toBe(true);
 });
+
+describe('a released secret', () => {
+  it('has overwritten its bytes and gives nothing more', () => {
+    const bytes = Buffer.from(CANARY);
+    const held = Secret.of(bytes);
+    held.release();
+    held.release();
+    expect([...bytes].every((byte) => byte === 0)).toBe(true);
+    expect(() => held.unwrap()).toThrow(TypeError);
+    expect(inspect(held)).toBe('[redacted]');
+  });
+
+  it('is released at the end of its block by "using"', () => {
+    const bytes = Buffer.from(CANARY);
+    {
+      using held = Secret.of(bytes);
+      expect(held.unwrap().toString()).toBe(CANARY);
+    }
+    expect(bytes.toString()).not.toContain(CANARY);
+  });
+});
+
+describe('unwrap()', () => {
+  /** Every file that may take a secret out of its holder, and what for. */
+  const ALLOWED: Readonly<Record<string, string>> = {
+    'cli/commands/key.ts': 'two entries of a new passphrase, compared',
+    'cli/commands/register.ts': 'registration',
+    'cli/secret-input.ts': 'what a person typed or piped in',
+    'engine-options.ts': 'length of a master key, emptiness of a passphrase',
+    'lifecycle/refresh.ts': 'fingerprint of a single-use token',
+    'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
+    'protocols/oauth2/driver.ts': 'requests and material',
+    'vault/envelope.ts': 'the data key at work',
+    'vault/kdf.ts': 'derivation from a passphrase',
+    'vault/key-encryption-key.ts': 'derivation and use of the key that wraps keys',
+    'vault/key-ring.ts': 'the key of the keyed hashes at work',
+    'vault/vault.ts': 'sealing',
+  };
+
+  it('is called in the listed files only', () => {
+    const calling = sourceFiles().filter((file) => readFileSync(join(SOURCES, file), 'utf8').includes('.unwrap('));
+    expect(calling).toEqual(Object.keys(ALLOWED));
+  });
+});
+
+const SOURCES = join(__dirname, '../src');
+
+function sourceFiles(): string[] {
+  return readdirSync(SOURCES, { recursive: true, encoding: 'utf8' })
+    .map((file) => file.replaceAll('\\', '/'))
+    .filter((file) => file.endsWith('.ts'))
+    .sort();
+}

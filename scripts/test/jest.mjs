@@ -1,5 +1,5 @@
 // Runs jest and counts from its own report.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,14 +19,31 @@ export async function runJest(config, { args = [], env = {} } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'credlife-jest-'));
   try {
     const file = path.join(folder, 'report.json');
+    const absent = path.join(folder, 'absent-suites');
     const { NODE_OPTIONS = '' } = process.env;
     // --ci always: snapshots that do not exist are an error at home too.
     const command = [process.execPath, jest, '--config', config, '--ci', '--json', `--outputFile=${file}`, ...args];
-    const code = await runCommand(command, { ...env, NODE_OPTIONS: `${NODE_OPTIONS} ${NODE_SWITCHES}`.trim() });
+    const code = await runCommand(command, {
+      ...env,
+      NODE_OPTIONS: `${NODE_OPTIONS} ${NODE_SWITCHES}`.trim(),
+      CREDLIFE_ABSENT_SUITES: absent,
+    });
+    nameAbsent(absent);
     return countTests(readReport(file), code);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Names the suites that this machine could not run: what was not shown is said, never passed over.
+ * @param {string} file one line for each
+ */
+function nameAbsent(file) {
+  if (!existsSync(file)) return;
+  const lines = [...new Set(readFileSync(file, 'utf8').trim().split('\n'))].sort();
+  console.log(`\n${lines.length} suites not run, because this machine lacks what they need:`);
+  for (const line of lines) console.log(`  ${line}`);
 }
 
 /**

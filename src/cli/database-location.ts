@@ -9,7 +9,7 @@ const DEFAULT_DATABASE = '.credlife/credentials.db';
 /** Path of the database that a command works on: `--database`, `CREDLIFE_DATABASE`, n8n's with `--n8n`, or `.credlife`. */
 export function databasePath(context: CommandContext, options: GlobalOptions): string {
   const named = options.database ?? context.env['CREDLIFE_DATABASE'];
-  if (named !== undefined && named !== '') return absolute(context, named);
+  if (named !== undefined && named !== '') return absolutePath(context, named);
   return defaultsOf(context, options).database;
 }
 
@@ -25,8 +25,7 @@ export async function withEngine<Result>(
   options: GlobalOptions,
   work: (engine: CredentialEngine) => Promise<Result>,
 ): Promise<Result> {
-  const { database, masterKey } = settingsOf(context, options);
-  const engine = await CredentialEngine.open({ database, masterKey });
+  const engine = await CredentialEngine.open(settingsOf(context, options).engineOptions);
   try {
     return await work(engine);
   } finally {
@@ -35,10 +34,11 @@ export async function withEngine<Result>(
 }
 
 function defaultsOf(context: CommandContext, { n8n }: GlobalOptions): Parameters<typeof readSettings>[1] {
-  if (n8n === undefined) return { database: absolute(context, DEFAULT_DATABASE) };
-  return n8nDefaults(context.env, n8n === '' ? undefined : absolute(context, n8n));
+  if (n8n === undefined) return { database: absolutePath(context, DEFAULT_DATABASE) };
+  return n8nDefaults(context.env, n8n === '' ? undefined : absolutePath(context, n8n));
 }
 
-function absolute(context: CommandContext, path: string): string {
+/** A path as the shell of the command means it; `memory` is none. */
+export function absolutePath(context: CommandContext, path: string): string {
   return path === 'memory' || isAbsolute(path) ? path : resolve(context.cwd, path);
 }

@@ -1,7 +1,16 @@
 import { Command, Option } from 'commander';
 import type { CommandContext, GlobalOptions } from './context.ts';
+import { backup, restore, type RestoreCommandOptions } from './commands/backup.ts';
 import { grant, type GrantCommandOptions } from './commands/grant.ts';
 import { init } from './commands/init.ts';
+import {
+  keyChangePassphrase,
+  keyReEncrypt,
+  keyRotate,
+  keyStatus,
+  keyVerify,
+  type ChangePassphraseOptions,
+} from './commands/key.ts';
 import { list } from './commands/list.ts';
 import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
@@ -33,6 +42,8 @@ export function createProgram(context: CommandContext, version: string): Command
   addRegister(program, context);
   addVerbs(program, context);
   addServe(program, context);
+  addKeys(program, context);
+  addBackup(program, context);
   return program;
 }
 
@@ -123,6 +134,56 @@ function addServe(program: Command, context: CommandContext): void {
     .option('--sandbox', 'with a real authorization server on this machine and four sample credentials')
     .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
     .action((_options: object, command: Command) => serve(context, command.optsWithGlobals<ServeCommandOptions>()));
+}
+
+function addKeys(program: Command, context: CommandContext): void {
+  const key = program.command('key').description('the keys that seal all secrets: docs/at-rest.md');
+  const verbs = [
+    { name: 'status', description: 'data keys, their ages and how much each has sealed', run: keyStatus },
+    { name: 'rotate', description: 'a new data key, at once', run: keyRotate },
+    {
+      name: 're-encrypt',
+      description: 'seal everything again under the active key, while all goes on',
+      run: keyReEncrypt,
+    },
+    { name: 'verify', description: 'open every value, list what does not open, look for a roll-back', run: keyVerify },
+  ];
+  for (const { name, description, run } of verbs) {
+    key
+      .command(name)
+      .description(description)
+      .action((_options: object, command: Command) => run(context, command.optsWithGlobals<GlobalOptions>()));
+  }
+  key
+    .command('change-passphrase')
+    .description('another passphrase or master key; no sealed value is touched')
+    .addOption(new Option('--new-passphrase-file <file>', 'file with the new passphrase').conflicts('newMasterKeyFile'))
+    .option('--new-master-key-file <file>', 'file with 32 bytes, hexadecimal or base64')
+    .addHelpText(
+      'after',
+      '\nOn a terminal you are asked for a passphrase. The present key comes from the settings, as ever.\n',
+    )
+    .action((_options: object, command: Command) =>
+      keyChangePassphrase(context, command.optsWithGlobals<ChangePassphraseOptions>()),
+    );
+}
+
+function addBackup(program: Command, context: CommandContext): void {
+  program
+    .command('backup')
+    .description('a consistent, sealed copy of the database, while all goes on')
+    .argument('<file>', 'a file that does not exist')
+    .action((file: string, _options: object, command: Command) =>
+      backup(context, command.optsWithGlobals<GlobalOptions>(), file),
+    );
+  program
+    .command('restore')
+    .description('put a backup in the place of the database')
+    .argument('<file>', 'a file that "credlife backup" wrote')
+    .option('--force', 'replace a database that exists; it is kept beside the new one')
+    .action((file: string, _options: object, command: Command) =>
+      restore(context, command.optsWithGlobals<RestoreCommandOptions>(), file),
+    );
 }
 
 function durationArgument(text: string): number {

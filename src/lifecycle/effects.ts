@@ -1,4 +1,4 @@
-import { StorageError } from '../errors.ts';
+import { isCredentialError, StorageError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Ports } from '../ports.ts';
 import type { DriverInput, ProtocolDriver, ProtocolRegistry } from '../protocols/protocol.ts';
@@ -35,8 +35,22 @@ export async function requireRecord({ records }: Surroundings, id: CredentialId)
   throw new StorageError('ERR_STORE_CONFLICT', 'The credential does not exist any more.', { credentialId: id });
 }
 
+/**
+ * Opens everything that was sealed for a record. A value that is gone was sealed again meanwhile: then the record is read
+ * again, and the answer holds the newer one.
+ */
 export async function openRecord(surroundings: Surroundings, record: CredentialRecord): Promise<Opened> {
-  const { vault, drivers } = surroundings;
+  try {
+    return await openValues(surroundings, record);
+  } catch (error) {
+    if (!isCredentialError(error) || error.code !== 'ERR_CREDENTIAL_UNREADABLE') throw error;
+    const current = await surroundings.records.get(record.id);
+    if (current === null || current.revision === record.revision) throw error;
+    return openValues(surroundings, current);
+  }
+}
+
+async function openValues({ vault, drivers }: Surroundings, record: CredentialRecord): Promise<Opened> {
   const registered = await vault.get(record, record.registered);
   const grant = record.grant === null ? null : parseSealedGrant(await vault.get(record, record.grant)).grant;
   return { record, driver: drivers.driver(record.protocol), registered, grant };

@@ -23,12 +23,10 @@ export interface OpenedEngine {
 export async function openEmbeddedEngine(env: Environment): Promise<OpenedEngine> {
   const settings = settingsOf(env);
   if (settings.database === n8nDefaults(env).database) createFolder(dirname(settings.database));
-  const { database, masterKey } = settings;
   const { CredentialEngine } = await import('../engine.ts');
   const { createEmbeddedClient } = await import('../embedded-client.ts');
   const engine = await CredentialEngine.open({
-    database,
-    masterKey,
+    ...settings.engineOptions,
     keeper: settings.keeper !== 'off',
     ports: { logger: hostLogger },
   });

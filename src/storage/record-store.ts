@@ -53,6 +53,20 @@ export interface AccessKeyRecord {
   readonly createdAt: Date;
 }
 
+/**
+ * Keeps one sealed value in step with the records. The store calls it inside the transaction of each write of a record, so
+ * it is synchronous, and stores what it answers in the same transaction.
+ */
+export interface RecordSeal {
+  /**
+   * @param stored the sealed value as it is, `null` before the first one
+   * @param before the record as it was; `null` for an insert
+   * @param after the record as written; `null` for a deletion
+   * @returns the next sealed value; `null` leaves the stored one
+   */
+  next(stored: string | null, before: CredentialRecord | null, after: CredentialRecord | null): string | null;
+}
+
 /** What a monitoring page asks first. */
 export type StateCounts = Readonly<Record<LifecycleState, number>>;
 
@@ -69,6 +83,8 @@ export interface RecordStore {
   /** Writes durably and atomically, or returns false and writes nothing. */
   compareAndSet(change: RecordChange): Promise<boolean>;
   list(filter: RecordFilter): Promise<RecordPage>;
+  /** Up to `limit` ids after `after` (`null` for the first ones), in order; also those of records that do not parse. */
+  listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]>;
   countByState(): Promise<StateCounts>;
 
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */
@@ -94,6 +110,17 @@ export interface RecordStore {
   getKeyRing(): Promise<string | null>;
   /** Replaces the key ring if it is still `expected`; false otherwise. */
   compareAndSetKeyRing(next: string, expected: string | null): Promise<boolean>;
+
+  /**
+   * Reserves `count` encryptions under a data key, durably and for all processes, and returns the sum of all reservations.
+   * The sum only grows; it stays when the key is removed. A count of 0 asks and writes nothing.
+   */
+  reserveEncryptions(keyId: string, count: number): Promise<number>;
+
+  /** Has each later write of a record of this connection call `seal` in its transaction. */
+  sealWith(seal: RecordSeal): void;
+  /** The sealed value that belongs to the records as they are; `null` before the first one. */
+  getSeal(): Promise<string | null>;
 
   /** Changes when another process may have written. Cheap and synchronous, for the hot path. */
   changeMark(): number;

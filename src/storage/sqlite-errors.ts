@@ -21,3 +21,12 @@ function translate(path: string, error: unknown): unknown {
   }
   return error;
 }
+
+/** The same for an operation that takes its time. */
+export async function translatedAsync<T>(path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    throw translate(path, error);
+  }
+}

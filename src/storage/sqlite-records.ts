@@ -16,6 +16,7 @@ import type {
   RecordChange,
   RecordFilter,
   RecordPage,
+  RecordSeal,
   RecordStore,
   StateCounts,
 } from './record-store.ts';
@@ -23,7 +24,10 @@ import { listQuery } from './sqlite-list.ts';
 import { prepareStatements, type ClaimRow, type Statements } from './sqlite-statements.ts';
 import { translated } from './sqlite-errors.ts';
 
+/** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
+const SEAL = 'seal';
+const ENCRYPTIONS = 'encryptions/';
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
 export class SqliteRecordStore implements RecordStore {
@@ -31,6 +35,7 @@ export class SqliteRecordStore implements RecordStore {
   readonly #clock: Clock;
   readonly #sql: Statements;
   #ownWrites = 0;
+  #seal: RecordSeal | null = null;
 
   constructor(db: Database.Database, clock: Clock) {
     this.#db = db;
@@ -45,6 +50,7 @@ export class SqliteRecordStore implements RecordStore {
         throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
       this.#writeTags(record);
       this.#appendEvents(events);
+      this.#writeSeal(null, record);
     });
   }
 
@@ -57,6 +63,7 @@ export class SqliteRecordStore implements RecordStore {
     const { record, expectedRevision, claim, attempt, events = [] } = change;
     if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
     return this.#write(() => {
+      const before = this.#seal === null ? undefined : this.#sql.get.get(record.id);
       const { changes } = this.#sql.compareAndSet.run({
         id: record.id,
         expectedRevision,
@@ -68,6 +75,7 @@ export class SqliteRecordStore implements RecordStore {
       this.#writeTags(record);
       if (attempt) this.#sql.putAttempt.run(attempt.credentialId, attempt.fence, JSON.stringify(attempt));
       this.#appendEvents(events);
+      if (before !== undefined) this.#writeSeal(parseRecord(before), record);
       return true;
     });
   }
@@ -86,6 +94,10 @@ export class SqliteRecordStore implements RecordStore {
       records,
       nextCursor: rows.length > limit && last ? Buffer.from(last.id, 'utf8').toString('base64url') : null,
     };
+  }
+
+  async listIds(after: CredentialId | null, limit: number): Promise<CredentialId[]> {
+    return this.#read(() => this.#sql.listIds.all(after ?? '', limit));
   }
 
   async countByState(): Promise<StateCounts> {
@@ -182,6 +194,20 @@ export class SqliteRecordStore implements RecordStore {
     );
   }
 
+  async reserveEncryptions(keyId: string, count: number): Promise<number> {
+    const name = `${ENCRYPTIONS}${keyId}`;
+    if (count === 0) return Number(this.#read(() => this.#sql.getMeta.get(name)) ?? 0);
+    return Number(this.#write(() => this.#sql.addToMeta.get(name, String(count))));
+  }
+
+  sealWith(seal: RecordSeal): void {
+    this.#seal = seal;
+  }
+
+  async getSeal(): Promise<string | null> {
+    return this.#read(() => this.#sql.getMeta.get(SEAL)) ?? null;
+  }
+
   changeMark(): number {
     return (this.#sql.dataVersion.get() ?? 0) + this.#ownWrites;
   }
@@ -198,6 +224,11 @@ export class SqliteRecordStore implements RecordStore {
   #writeTags(record: CredentialRecord): void {
     this.#sql.deleteTags.run(record.id);
     for (const tag of new Set(record.tags)) this.#sql.insertTag.run(tag, record.id);
+  }
+
+  #writeSeal(before: CredentialRecord | null, after: CredentialRecord): void {
+    const next = this.#seal?.next(this.#sql.getMeta.get(SEAL) ?? null, before, after) ?? null;
+    if (next !== null) this.#sql.putMeta.run(SEAL, next);
   }
 
   #appendEvents(events: readonly CredentialEvent[]): void {

@@ -16,6 +16,7 @@ export interface Statements {
   readonly insert: Database.Statement<[Named]>;
   readonly get: Database.Statement<[string], string>;
   readonly compareAndSet: Database.Statement<[Named]>;
+  readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
   readonly due: Database.Statement<[Named], string>;
@@ -34,6 +35,8 @@ export interface Statements {
   readonly getMeta: Database.Statement<[string], string>;
   readonly insertMeta: Database.Statement<[string, string]>;
   readonly replaceMeta: Database.Statement<[string, string, string]>;
+  readonly putMeta: Database.Statement<[string, string]>;
+  readonly addToMeta: Database.Statement<[string, string], string>;
   readonly dataVersion: Database.Statement<[], number>;
 }
 
@@ -54,6 +57,7 @@ export function prepareStatements(db: Database.Database): Statements {
          claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END
        WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)`,
     ),
+    listIds: db.prepare<[string, number], string>('SELECT id FROM records WHERE id > ? ORDER BY id LIMIT ?').pluck(),
     countByState: db.prepare<[], { state: string; count: number }>(
       'SELECT state, count(*) AS count FROM records GROUP BY state',
     ),
@@ -88,6 +92,13 @@ export function prepareStatements(db: Database.Database): Statements {
     getMeta: text('SELECT value FROM meta WHERE name = ?'),
     insertMeta: db.prepare<[string, string]>('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING'),
     replaceMeta: db.prepare<[string, string, string]>('UPDATE meta SET value = ? WHERE name = ? AND value = ?'),
+    putMeta: db.prepare<[string, string]>('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
+    addToMeta: db
+      .prepare<[string, string], string>(
+        `INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE
+         SET value = CAST(CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER) AS TEXT) RETURNING value`,
+      )
+      .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
   };
 }

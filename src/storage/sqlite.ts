@@ -4,6 +4,7 @@ import { StorageError } from '../errors.ts';
 import type { Clock } from '../ports.ts';
 import type { RecordStore } from './record-store.ts';
 import type { SecretStore } from './secret-store.ts';
+import { backupSqlite, type Backup } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
 import { SqliteRecordStore } from './sqlite-records.ts';
 import { SqliteSecretStore } from './sqlite-secrets.ts';
@@ -12,6 +13,8 @@ import { SqliteSecretStore } from './sqlite-secrets.ts';
 export interface Stores {
   readonly records: RecordStore;
   readonly secrets: SecretStore;
+  /** Writes a consistent copy while the engine runs; `null` where the database server has its own tools for that. */
+  readonly backup: Backup | null;
 }
 
 const SCHEMA_VERSION = 1;
@@ -62,7 +65,11 @@ export function openSqlite(path: string, clock: Clock): Stores {
       db.close();
       throw error;
     }
-    return { records: new SqliteRecordStore(db, clock), secrets: new SqliteSecretStore(db) };
+    return {
+      records: new SqliteRecordStore(db, clock),
+      secrets: new SqliteSecretStore(db),
+      backup: (file) => backupSqlite(db, file),
+    };
   });
 }
 
@@ -82,8 +89,12 @@ function prepare(db: Database.Database, path: string): void {
   }).immediate();
 }
 
-/** The schema version of a database that is ours; 0 for an empty one. */
-function requireOurs(db: Database.Database, path: string): number {
+/**
+ * The schema version of a database that is ours; 0 for an empty one.
+ *
+ * @throws StorageError `ERR_STORE_FOREIGN`, `ERR_STORE_SCHEMA_TOO_NEW`
+ */
+export function requireOurs(db: Database.Database, path: string): number {
   const version = Number(db.pragma('user_version', { simple: true }));
   const isOurs = Number(db.pragma('application_id', { simple: true })) === APPLICATION_ID;
   const tables = db.prepare<[], number>('SELECT count(*) FROM sqlite_schema').pluck().get() ?? 0;

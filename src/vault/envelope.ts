@@ -1,6 +1,8 @@
-import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { hkdfSync, timingSafeEqual } from 'node:crypto';
 import { KeyRingError } from '../errors.ts';
 import type { RandomSource } from '../ports.ts';
+import { Secret } from '../secret.ts';
+import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from './aead.ts';
 
 /**
  * Envelope v1. Every byte of the header, and the context that names what is sealed, is authenticated.
@@ -19,17 +21,17 @@ const VERSION = 1;
 const AES_256_GCM = 1;
 export const KEY_ID_BYTES = 16;
 const COMMITMENT_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const KEY_ID_AT = 2;
 const COMMITMENT_AT = KEY_ID_AT + KEY_ID_BYTES;
 const NONCE_AT = COMMITMENT_AT + COMMITMENT_BYTES;
 const HEADER_BYTES = NONCE_AT + NONCE_BYTES;
+const PREAMBLE = Buffer.from([VERSION, AES_256_GCM]);
 
 /** A data key, split for its two uses: GCM alone does not commit to a key, the derived value does. */
 export interface DataKey {
   readonly keyId: Buffer;
-  readonly encryptionKey: Buffer;
+  /** In a holder, so that a key that was released cannot seal any more: it would seal under zeros. */
+  readonly encryptionKey: Secret<Buffer>;
   readonly commitment: Buffer;
 }
 
@@ -42,18 +44,18 @@ export interface SealedName {
   readonly attemptId: string;
 }
 
+/** HKDF-SHA-256 over 32 bytes of key material, with the key id as salt. */
 export function expandDataKey(keyId: Buffer, material: Buffer): DataKey {
   const derive = (use: string): Buffer =>
     Buffer.from(hkdfSync('sha256', material, keyId, `credential-lifecycle/envelope/v1/${use}`, 32));
-  return { keyId, encryptionKey: derive('encrypt'), commitment: derive('commit') };
+  return { keyId, encryptionKey: Secret.of(derive('encrypt')), commitment: derive('commit') };
 }
 
 export function sealEnvelope(key: DataKey, name: SealedName, plaintext: Buffer, random: RandomSource): Buffer {
   const nonce = random.bytes(NONCE_BYTES);
-  const header = Buffer.concat([Buffer.from([VERSION, AES_256_GCM]), key.keyId, key.commitment, nonce]);
-  const cipher = createCipheriv('aes-256-gcm', key.encryptionKey, nonce, { authTagLength: TAG_BYTES });
-  cipher.setAAD(additionalData(header, name));
-  return Buffer.concat([header, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+  const header = Buffer.concat([PREAMBLE, key.keyId, key.commitment, nonce]);
+  const input = { key: key.encryptionKey.unwrap(), nonce, additionalData: additionalData(header, name) };
+  return Buffer.concat([header, ...encrypt(input, plaintext)]);
 }
 
 /**
@@ -77,16 +79,15 @@ export function openEnvelope(key: DataKey, name: SealedName, envelope: Buffer): 
   const keyId = envelopeKeyId(envelope);
   const commitment = envelope.subarray(COMMITMENT_AT, NONCE_AT);
   if (!timingSafeEqual(keyId, key.keyId) || !timingSafeEqual(commitment, key.commitment)) throw notAuthentic();
-  const decipher = createDecipheriv('aes-256-gcm', key.encryptionKey, envelope.subarray(NONCE_AT, HEADER_BYTES), {
-    authTagLength: TAG_BYTES,
-  });
-  decipher.setAAD(additionalData(envelope.subarray(0, HEADER_BYTES), name));
-  decipher.setAuthTag(envelope.subarray(-TAG_BYTES));
-  try {
-    return Buffer.concat([decipher.update(envelope.subarray(HEADER_BYTES, -TAG_BYTES)), decipher.final()]);
-  } catch {
-    throw notAuthentic();
-  }
+  const input = {
+    key: key.encryptionKey.unwrap(),
+    nonce: envelope.subarray(NONCE_AT, HEADER_BYTES),
+    additionalData: additionalData(envelope.subarray(0, HEADER_BYTES), name),
+  };
+  const sealed = { ciphertext: envelope.subarray(HEADER_BYTES, -TAG_BYTES), tag: envelope.subarray(-TAG_BYTES) };
+  const plaintext = decrypt(input, sealed);
+  if (plaintext === null) throw notAuthentic();
+  return plaintext;
 }
 
 /** The header and each part of the name, every part preceded by its length so that no two names give the same bytes. */

@@ -1,4 +1,4 @@
-import { KeyRingError } from '../errors.ts';
+import { KeyRingError, type ErrorCode } from '../errors.ts';
 import { isPlainObject, type JsonObject } from '../json.ts';
 import type { CredentialId, SecretPointer } from '../lifecycle/credential.ts';
 import type { RandomSource } from '../ports.ts';
@@ -11,6 +11,13 @@ import type { KeyRing } from './key-ring.ts';
 export interface SecretOwner {
   readonly id: CredentialId;
   readonly ownerId: string | null;
+}
+
+/** A stored value without what is in it. */
+export interface SealedValue {
+  readonly pointer: SecretPointer;
+  /** Data key that it names; `null` when the envelope is too damaged to name one. */
+  readonly keyId: string | null;
 }
 
 /** Seals values on their way into the secret store and opens them on their way out. Nothing unsealed touches a disk. */
@@ -27,10 +34,7 @@ export class Vault {
 
   /** Seals and writes durably. Returns false when the name is taken: then nothing was written. */
   async put(owner: SecretOwner, pointer: SecretPointer, value: Secret<JsonObject>): Promise<boolean> {
-    const plaintext = Buffer.from(JSON.stringify(value.unwrap()), 'utf8');
-    const envelope = sealEnvelope(this.#keyRing.activeKey, sealedName(owner, pointer), plaintext, this.#random);
-    plaintext.fill(0);
-    return this.#secrets.putIfAbsent({ credentialId: owner.id, ...pointer }, envelope);
+    return this.#seal(owner, pointer, Buffer.from(JSON.stringify(value.unwrap()), 'utf8'));
   }
 
   /**
@@ -48,9 +52,8 @@ export class Vault {
 
   /** Opens a value if it was ever written. */
   async find(owner: SecretOwner, pointer: SecretPointer): Promise<Secret<JsonObject> | null> {
-    const envelope = await this.#secrets.get({ credentialId: owner.id, ...pointer });
-    if (envelope === null) return null;
-    const plaintext = openEnvelope(this.#keyRing.key(envelopeKeyId(envelope)), sealedName(owner, pointer), envelope);
+    const plaintext = await this.#open(owner, pointer);
+    if (plaintext === null) return null;
     const value: unknown = JSON.parse(plaintext.toString('utf8'));
     plaintext.fill(0);
     if (!isJsonObject(value)) throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'A sealed value is not an object.');
@@ -71,9 +74,9 @@ export class Vault {
    * may be the answer that another holder is just about to point at.
    */
   async collect(owner: SecretOwner, keep: readonly SecretPointer[], through: number): Promise<void> {
-    const kept = new Set(keep.map(pointerName));
     for (const key of await this.#secrets.list(owner.id)) {
-      if (key.generation <= through && !kept.has(pointerName(key))) await this.#secrets.delete(key);
+      if (key.generation <= through && !keep.some((pointer) => isSamePointer(pointer, key)))
+        await this.#secrets.delete(key);
     }
   }
 
@@ -81,14 +84,87 @@ export class Vault {
   async deleteAll(owner: SecretOwner): Promise<void> {
     for (const key of await this.#secrets.list(owner.id)) await this.#secrets.delete(key);
   }
+
+  /** Everything that is stored for a credential, pointed at or not. */
+  async values(credentialId: CredentialId): Promise<SealedValue[]> {
+    const values: SealedValue[] = [];
+    for (const { field, generation, attemptId } of await this.#secrets.list(credentialId)) {
+      const pointer = { field, generation, attemptId };
+      const envelope = await this.#secrets.get({ credentialId, ...pointer });
+      if (envelope !== null) values.push({ pointer, keyId: keyIdOf(envelope) });
+    }
+    return values;
+  }
+
+  /** Why a value does not open; `null` when it does, `'missing'` when there is none. */
+  async fault(owner: SecretOwner, pointer: SecretPointer): Promise<ErrorCode | 'missing' | null> {
+    try {
+      const plaintext = await this.#open(owner, pointer);
+      plaintext?.fill(0);
+      return plaintext === null ? 'missing' : null;
+    } catch (error) {
+      if (error instanceof KeyRingError) return error.code;
+      throw error;
+    }
+  }
+
+  /**
+   * Seals a stored value once more, under the active key and another attempt id. The value itself stays as it is.
+   *
+   * @throws KeyRingError the codes of `get`
+   */
+  async reseal(owner: SecretOwner, from: SecretPointer, attemptId: string): Promise<SecretPointer> {
+    const plaintext = await this.#open(owner, from);
+    if (plaintext === null) {
+      throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'A sealed value is missing.', { credentialId: owner.id });
+    }
+    const to = { ...from, attemptId };
+    await this.#seal(owner, to, plaintext);
+    return to;
+  }
+
+  /** Whether two stored values of a credential are equal. */
+  async holdSame(owner: SecretOwner, one: SecretPointer, other: SecretPointer): Promise<boolean> {
+    const [first, second] = [await this.#open(owner, one), await this.#open(owner, other)];
+    const same = first !== null && second !== null && first.equals(second);
+    first?.fill(0);
+    second?.fill(0);
+    return same;
+  }
+
+  async #seal(owner: SecretOwner, pointer: SecretPointer, plaintext: Buffer): Promise<boolean> {
+    try {
+      const key = await this.#keyRing.takeKey();
+      const envelope = sealEnvelope(key, sealedName(owner, pointer), plaintext, this.#random);
+      return await this.#secrets.putIfAbsent({ credentialId: owner.id, ...pointer }, envelope);
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  async #open(owner: SecretOwner, pointer: SecretPointer): Promise<Buffer | null> {
+    const envelope = await this.#secrets.get({ credentialId: owner.id, ...pointer });
+    if (envelope === null) return null;
+    const keyId = envelopeKeyId(envelope);
+    const key = this.#keyRing.key(keyId) ?? (await this.#keyRing.findKey(keyId));
+    return openEnvelope(key, sealedName(owner, pointer), envelope);
+  }
 }
 
-function sealedName(owner: SecretOwner, pointer: SecretPointer): SealedName {
-  return { ownerId: owner.ownerId, credentialId: owner.id, ...pointer };
+export function isSamePointer(one: SecretPointer, other: SecretPointer): boolean {
+  return one.field === other.field && one.generation === other.generation && one.attemptId === other.attemptId;
 }
 
-function pointerName({ field, generation, attemptId }: SecretPointer): string {
-  return `${field}/${String(generation)}/${attemptId}`;
+function sealedName({ id, ownerId }: SecretOwner, { field, generation, attemptId }: SecretPointer): SealedName {
+  return { ownerId, credentialId: id, field, generation, attemptId };
+}
+
+function keyIdOf(envelope: Buffer): string | null {
+  try {
+    return envelopeKeyId(envelope).toString('hex');
+  } catch {
+    return null;
+  }
 }
 
 function isJsonObject(value: unknown): value is JsonObject {

@@ -1,4 +1,4 @@
-import type { RecordStore } from '../../src/storage/record-store.ts';
+import type { RecordSeal, RecordStore } from '../../src/storage/record-store.ts';
 import { eventOf } from '../../src/lifecycle/events.ts';
 import type { Attempt } from '../../src/lifecycle/journal.ts';
 import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
@@ -208,6 +208,12 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         await expect(store.list(filter)).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
       });
 
+      it('ids in order, a part at a time', async () => {
+        expect(await store.listIds(null, 2)).toEqual(['a', 'b']);
+        expect(await store.listIds('b', 2)).toEqual(['c']);
+        expect(await store.listIds('c', 2)).toEqual([]);
+      });
+
       it('count by state', async () => {
         expect(await store.countByState()).toEqual({ pending: 2, valid: 1, refreshing: 0, expired: 0, revoked: 0 });
       });
@@ -220,6 +226,61 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.compareAndSetKeyRing('two', 'zero')).toBe(false);
       expect(await store.compareAndSetKeyRing('two', 'one')).toBe(true);
       expect(await store.getKeyRing()).toBe('two');
+    });
+
+    it('adds up reservations of encryptions, key by key, and loses none', async () => {
+      expect(await store.reserveEncryptions('k1', 0)).toBe(0);
+      expect(await store.reserveEncryptions('k1', 16)).toBe(16);
+      const sums = await Promise.all(Array.from({ length: 20 }, () => store.reserveEncryptions('k1', 5)));
+      expect(Math.max(...sums)).toBe(116);
+      expect(new Set(sums).size).toBe(20);
+      expect(await store.reserveEncryptions('k2', 2 ** 33)).toBe(2 ** 33);
+      expect(await store.reserveEncryptions('k1', 0)).toBe(116);
+    });
+
+    describe('a seal', () => {
+      const calls: [string | null, number | null, number | null][] = [];
+      const seal: RecordSeal = {
+        next: (stored, before, after) => {
+          calls.push([stored, before?.revision ?? null, after?.revision ?? null]);
+          return after?.name === 'unsealed' ? null : `after ${after?.name ?? 'nothing'}`;
+        },
+      };
+      beforeEach(() => {
+        calls.length = 0;
+        store.sealWith(seal);
+      });
+
+      it('is asked at each write that happens, with the record before and after, and kept', async () => {
+        expect(await store.getSeal()).toBeNull();
+        await store.insert(aRecord({ name: 'one' }), []);
+        await store.compareAndSet({ record: aRecord({ name: 'two', revision: 2 }), expectedRevision: 1 });
+        await store.compareAndSet({ record: aRecord({ name: 'late', revision: 2 }), expectedRevision: 1 });
+        expect(calls).toEqual([
+          [null, null, 1],
+          ['after one', 1, 2],
+        ]);
+        expect(await store.getSeal()).toBe('after two');
+      });
+
+      it('stays as it is when it answers null', async () => {
+        await store.insert(aRecord({ name: 'one' }), []);
+        await store.compareAndSet({ record: aRecord({ name: 'unsealed', revision: 2 }), expectedRevision: 1 });
+        expect(await store.getSeal()).toBe('after one');
+      });
+
+      it('takes the write with it when it throws', async () => {
+        await store.insert(aRecord({ name: 'one' }), []);
+        const fault = new Error('no seal');
+        store.sealWith({
+          next: () => {
+            throw fault;
+          },
+        });
+        const write = store.compareAndSet({ record: aRecord({ name: 'two', revision: 2 }), expectedRevision: 1 });
+        await expect(write).rejects.toBe(fault);
+        expect((await store.get(aRecord().id))?.name).toBe('one');
+      });
     });
 
     it('keeps access keys by their id', async () => {

@@ -1,21 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CredentialEngine, type EngineOptions } from '../../src/engine.ts';
 import type { AuthorizationServer } from '../servers/authorization-server.ts';
 
-export const MASTER_KEY = Buffer.alloc(32, 7);
+export { temporaryFolder } from './folder.ts';
 
-/** A fresh folder for one test; `dispose` removes it. */
-export function temporaryFolder(): { path: string; dispose: () => void } {
-  const path = mkdtempSync(join(tmpdir(), 'credlife-test-'));
-  return {
-    path,
-    dispose: () => {
-      rmSync(path, { recursive: true, force: true });
-    },
-  };
-}
+export const MASTER_KEY = Buffer.alloc(32, 7);
 
 export async function openEngine(folder: string, options: Partial<EngineOptions> = {}): Promise<CredentialEngine> {
   return CredentialEngine.open({ database: join(folder, 'credentials.db'), masterKey: MASTER_KEY, ...options });

@@ -1,8 +1,10 @@
 import { createCipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { systemRandom } from '../../src/ports.ts';
+import { decrypt } from '../../src/vault/aead.ts';
 import { envelopeKeyId, expandDataKey, openEnvelope, sealEnvelope, type SealedName } from '../../src/vault/envelope.ts';
 import { codeOf } from '../support/codes.ts';
+import { twoKeyCiphertext } from '../support/ghash.ts';
 
 const key = expandDataKey(Buffer.alloc(16, 1), Buffer.alloc(32, 2));
 const otherKey = expandDataKey(Buffer.alloc(16, 3), Buffer.alloc(32, 4));
@@ -69,7 +71,7 @@ it('refuses a value whose tag is right but whose commitment is for another key',
   // What an attacker who knows two keys can build: valid under the second one in every way that GCM itself checks.
   const nonce = Buffer.alloc(12, 9);
   const header = Buffer.concat([Buffer.from([1, 1]), otherKey.keyId, key.commitment, nonce]);
-  const cipher = createCipheriv('aes-256-gcm', otherKey.encryptionKey, nonce, { authTagLength: 16 });
+  const cipher = createCipheriv('aes-256-gcm', otherKey.encryptionKey.unwrap(), nonce, { authTagLength: 16 });
   const aad = Buffer.concat([header, ...['+', 'alice', 'cr_1', 'grant', '3', 'a1'].map(lengthPrefixed)]);
   cipher.setAAD(aad);
   const body = Buffer.concat([cipher.update('evil'), cipher.final(), cipher.getAuthTag()]);
@@ -80,6 +82,63 @@ it('refuses a value whose tag is right but whose commitment is for another key',
   );
   expect(codeOf(() => openEnvelope(otherKey, name, Buffer.concat([honest, body])))).toBe(
     'ERR_KEYRING_AUTHENTICATION_FAILED',
+  );
+});
+
+describe('a ciphertext that was built to open under two keys', () => {
+  const attempted = systemRandom.bytes(12);
+  const parts = ['+', 'alice', 'cr_1', 'grant', '3', 'a1'].map(lengthPrefixed);
+  const header = Buffer.concat([Buffer.from([1, 1]), key.keyId, key.commitment, attempted]);
+  const additionalData = Buffer.concat([header, ...parts]);
+  const keys = [key, otherKey].map((each) => each.encryptionKey.unwrap()) as [Buffer, Buffer];
+  const sealed = twoKeyCiphertext(keys, attempted, additionalData);
+  const envelope = Buffer.concat([header, sealed.ciphertext, sealed.tag]);
+
+  it('is accepted by GCM itself under both, with different contents', () => {
+    const [first, second] = keys.map((each) => decrypt({ key: each, nonce: attempted, additionalData }, sealed));
+    expect(first).toHaveLength(32);
+    expect(second).toHaveLength(32);
+    expect(first).not.toEqual(second);
+  });
+
+  it('opens under the key that it is committed to and not under the second', () => {
+    expect(openEnvelope(key, name, envelope)).toHaveLength(32);
+    expect(codeOf(() => openEnvelope(otherKey, name, envelope))).toBe('ERR_KEYRING_AUTHENTICATION_FAILED');
+    // Not even when the second key goes by the id of the first.
+    expect(codeOf(() => openEnvelope({ ...otherKey, keyId: key.keyId }, name, envelope))).toBe(
+      'ERR_KEYRING_AUTHENTICATION_FAILED',
+    );
+  });
+});
+
+it.each([
+  ['no byte', 0],
+  ['64 MiB', 64 * 1024 * 1024],
+])('seals and opens %s', (_sentence, length) => {
+  const plaintext = Buffer.alloc(length, 7);
+  const envelope = sealEnvelope(key, name, plaintext, systemRandom);
+  expect(envelope.length).toBe(HEADER_BYTES + length + 16);
+  expect(openEnvelope(key, name, envelope).equals(plaintext)).toBe(true);
+});
+
+it('refuses every other version and algorithm, and a tag of four bytes', () => {
+  const envelope = sealEnvelope(key, name, Buffer.from('secret'), systemRandom);
+  for (const at of [0, 1]) {
+    for (let value = 0; value < 256; value += 1) {
+      if (value === envelope[at]) continue;
+      const other = Buffer.from(envelope);
+      other.writeUInt8(value, at);
+      expect(codeOf(() => openEnvelope(key, name, other))).toBe('ERR_KEYRING_ENVELOPE_MALFORMED');
+    }
+  }
+  expect(codeOf(() => openEnvelope(key, name, envelope.subarray(0, -12)))).toBe('ERR_KEYRING_ENVELOPE_MALFORMED');
+});
+
+it('decodes any bytes to a code and nothing else', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      expect(codeOf(() => openEnvelope(key, name, Buffer.from(bytes)))).toMatch(/^ERR_KEYRING_/);
+    }),
   );
 });
 

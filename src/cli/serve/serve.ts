@@ -63,12 +63,12 @@ async function run(
   if (options.sandbox === true && !namesMasterKey(context.env)) {
     prepareFolder(databasePath(context, options), systemRandom);
   }
-  const { database, masterKey, logLevel } = settingsOf(context, options);
+  const { engineOptions, logLevel } = settingsOf(context, options);
   const logger = commandLogger(context, logLevel);
   await using cleanup = new AsyncDisposableStack();
   const sandbox = options.sandbox === true ? await SandboxSession.start(join(folder, 'sandbox'), note) : null;
   if (sandbox) cleanup.defer(() => sandbox.close());
-  const engine = await CredentialEngine.open({ database, masterKey, keeper: true, ports: { logger } });
+  const engine = await CredentialEngine.open({ ...engineOptions, keeper: true, ports: { logger } });
   cleanup.defer(() => engine.close());
   note(`the database holds ${countsText(await engine.countByState())}`);
   const view = viewFor(context, options, engine, sandbox);

@@ -17,7 +17,7 @@ import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } fr
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
-import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
+import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost, wasOnlyEdited } from './settle.ts';
 
 /** A holder that dies is taken over after this long: the smallest reuse grace windows of servers are 10 s. */
 export const LEASE_MS = 4_000;
@@ -194,22 +194,22 @@ async function sentRefresh(
 
 /** Durable before the request leaves. Refused when the claim or the record is not ours any more. */
 async function writeSent(
-  { records, ports }: Surroundings,
+  surroundings: Surroundings,
   record: CredentialRecord,
   attempt: Attempt,
   claim: Claim,
 ): Promise<{ record: CredentialRecord; attempt: Attempt }> {
+  const { records, ports } = surroundings;
   const now = ports.clock.now();
   const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
   const next = revised(record, { state: 'refreshing.sent' }, now);
-  const renewed = await records.renewClaim(claim, LEASE_MS);
-  if (
-    !renewed ||
-    !(await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
-  ) {
-    throw new ClaimLost();
+  if (!(await records.renewClaim(claim, LEASE_MS))) throw new ClaimLost();
+  if (await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent })) {
+    return { record: next, attempt: sent };
   }
-  return { record: next, attempt: sent };
+  const current = await requireRecord(surroundings, record.id);
+  if (wasOnlyEdited(record, current)) return writeSent(surroundings, current, attempt, claim);
+  throw new ClaimLost();
 }
 
 /** Keeps the claim while the request is in flight. A renewal that fails is found by the fence at the next write. */

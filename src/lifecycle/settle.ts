@@ -267,8 +267,20 @@ async function writeSettlement(
     attempt: closed,
     events,
   });
-  // A write that is refused belongs to a holder that was superseded: the store is right.
-  return written ? settledAt(next, events) : settledAt(await requireRecord(surroundings, record.id));
+  if (written) return settledAt(next, events);
+  const current = await requireRecord(surroundings, record.id);
+  // Health or settings were written meanwhile, which needs no claim: what the other side said is still to be recorded.
+  if (wasOnlyEdited(record, current)) {
+    const again = { ...current, expiresAt: record.expiresAt };
+    return writeSettlement(surroundings, { record: again, attempt, claim }, { settlement, changes, types });
+  }
+  // Otherwise this holder was superseded: the store is right.
+  return settledAt(current);
+}
+
+/** Whether the record was written since, but by nobody who refreshes or revokes. */
+export function wasOnlyEdited(before: CredentialRecord, now: CredentialRecord): boolean {
+  return now.revision > before.revision && now.state === before.state && now.generation === before.generation;
 }
 
 const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {

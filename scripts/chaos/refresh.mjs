@@ -1,8 +1,12 @@
 // Engines share one database and one issuer, and die: no refresh token is spent twice, no grant is lost that could be kept.
+//
+//   npm run chaos -- refresh --kills 500        at full size, through test/chaos/refresh.test.ts
+//   node scripts/chaos/refresh.mjs --help       with every option, on what is built in dist
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import Database from 'better-sqlite3';
@@ -10,8 +14,6 @@ import { Issuer } from '../../test/servers/issuer/issuer.ts';
 import { seededRandom } from '../../test/servers/issuer/random.ts';
 import { Crew, Founder } from './refresh/crew.mjs';
 import { figures, isLost, judge } from './refresh/judge.mjs';
-
-export const describe = 'kills and stops engines that share rotating refresh tokens (--help for options)';
 
 const MASTER_KEY = '07'.repeat(32);
 const GRACES = { 'grace-0': 0, 'grace-10': 10_000, 'grace-30': 30_000 };
@@ -41,11 +43,12 @@ function optionsOf(args) {
       ttl: text('20'),
       pace: text('900'),
       seed: text(String(randomInt(2 ** 31))),
+      impatient: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
-  const { json, help, ...numbers } = values;
+  const { impatient, json, help, ...numbers } = values;
   /** @param {keyof typeof numbers} name */
   const number = (name) => {
     const value = Number(numbers[name]);
@@ -55,6 +58,8 @@ function optionsOf(args) {
   return {
     json,
     help,
+    /** Lets a token in doubt without a grace window wait for its time, which is 25 s: a short run need not see its end. */
+    impatient,
     processes: number('processes'),
     credentials: number('credentials'),
     /** Ends after so many kills, or after so many seconds. */
@@ -127,14 +132,17 @@ class Run {
     await this.#issuer.setFaults({ byChance: FAULTS, latencyMs: [0, 250] });
     const endsAt = Date.now() + seconds * 1_000;
     let progressAt = Date.now() + PROGRESS_MS;
+    /** @type {Promise<void> | null} */
+    let replacing = null;
     while (this.kills < kills && Date.now() < endsAt) {
       await delay(2 * pace * this.#random());
       await this.#strikeOnce();
-      await this.#replaceLost();
+      replacing ??= this.#replaceLost().finally(() => (replacing = null));
       if (Date.now() < progressAt) continue;
       progressAt += PROGRESS_MS;
       console.error(`${this.#elapsed()} ${this.kills} kills, ${this.stops} stops, ${this.#replaced.size} lost`);
     }
+    await replacing;
     await this.#issuer.setFaults({});
   }
 
@@ -179,7 +187,9 @@ class Run {
     for (;;) {
       const stuck = this.seen().filter(
         (credential) =>
-          credential.state !== 'expired.needsUser' && credential.generation <= (before.get(credential.id) ?? 0),
+          credential.state !== 'expired.needsUser' &&
+          credential.generation <= (before.get(credential.id) ?? 0) &&
+          !(this.#options.impatient && waitsItsTime(credential)),
       );
       if (stuck.length === 0 || Date.now() > endsAt) return stuck;
       await delay(250);
@@ -193,12 +203,13 @@ class Run {
     return rows
       .map((text) => JSON.parse(text))
       .filter(({ id }) => this.#credentials.has(id))
-      .map(({ id, state, generation, failure }) => ({
+      .map(({ id, state, generation, failure, dueAt }) => ({
         id,
         familyId: this.#credentials.get(id)?.familyId ?? '',
         state,
         generation,
         code: failure?.code ?? null,
+        dueAt,
       }));
   }
 
@@ -229,6 +240,11 @@ class Run {
   #elapsed() {
     return `${String(Math.round((Date.now() - this.#startedAt) / 1_000)).padStart(4)} s:`;
   }
+}
+
+/** @param {import('./refresh/judge.mjs').Seen} credential */
+function waitsItsTime({ state, dueAt }) {
+  return (state === 'refreshing.ambiguous' || state === 'valid.degraded') && Date.parse(dueAt ?? '') > Date.now();
 }
 
 /** Codes that callers may meet while engines die and the issuer misbehaves; any other is a fault of ours. */
@@ -269,11 +285,11 @@ async function conduct(options, run, crew) {
  * @param {string[]} args
  * @returns {Promise<boolean>} whether every invariant held
  */
-export async function run(args) {
+async function main(args) {
   const options = optionsOf(args);
   if (options.help) {
     console.error(
-      'options: --processes 8 --credentials 200 --kills 500 --seconds 900 --ttl 20 --pace 900 --seed N --json',
+      'options: --processes 8 --credentials 200 --kills 500 --seconds 900 --ttl 20 --pace 900 --seed N --impatient --json',
     );
     return true;
   }
@@ -324,3 +340,5 @@ function show(report, json) {
   for (const violation of violations) console.log(`BROKEN: ${violation}`);
   console.log(violations.length === 0 ? 'every invariant held' : `${violations.length} violations`);
 }
+
+process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;

@@ -3,7 +3,7 @@
 /** @typedef {import('../../../test/servers/issuer/contract.ts').LogEntry} LogEntry */
 /** @typedef {import('../../../test/servers/issuer/contract.ts').Family} Family */
 /** @typedef {import('./crew.mjs').Blow} Blow */
-/** @typedef {{ id: string, familyId: string, state: string, generation: number, code: string | null }} Seen */
+/** @typedef {{ id: string, familyId: string, state: string, generation: number, code: string | null, dueAt?: string | null }} Seen */
 /** @typedef {{ credentialId: string, spentAt: string | null, sentAt: string | null }} JournalRow `spentAt`: of a repeated token */
 /**
  * @typedef {object} Case

@@ -33,7 +33,13 @@ const reuse = (seconds: number, change: Partial<LogEntry> = {}): LogEntry =>
   again(seconds, { verdict: 'reuseDetected', status: 400, ...change });
 const killed = (seconds: number) =>
   ({ name: 'engine-1', at: T0 + seconds * 1_000, until: T0 + seconds * 1_000, signal: 'SIGKILL' }) as const;
-const healingAt = (seconds: number) => ({ credentialId: 'cr_1', spentAt: at(0), sentAt: at(seconds) });
+const healingAt = (seconds: number) => ({
+  credentialId: 'cr_1',
+  generation: 2,
+  phase: 'failed',
+  spentAt: at(0),
+  sentAt: at(seconds),
+});
 const lost = { id: 'cr_1', familyId: 'family-1', state: 'expired.needsUser', generation: 1 };
 const ambiguous = { ...lost, code: 'ERR_OAUTH2_AMBIGUOUS_REFRESH' };
 const family = (endedAt: string | null): Family => ({ familyId: 'family-1', clientId: 'client', tokens: 2, endedAt });
@@ -72,6 +78,18 @@ const GOOD: [string, Case][] = [
     }),
   ],
 ];
+
+const cutOffAt = (seconds: number) => ({ ...healingAt(seconds), phase: 'sent' });
+GOOD.push([
+  'a grant lost in spite of grace, to blows at two holders in a row',
+  caseOf(10_000, {
+    log: [use(0, {}), reuse(12)],
+    families: [family(at(12))],
+    credentials: [ambiguous],
+    journal: [cutOffAt(0), cutOffAt(5), healingAt(12)],
+    blows: [killed(1)],
+  }),
+]);
 
 const BAD: [string, Case, string][] = [
   [

@@ -5,7 +5,7 @@ import type { DriverInput, ProtocolDriver, ProtocolRegistry } from '../protocols
 import type { Secret } from '../secret.ts';
 import type { RecordStore } from '../storage/record-store.ts';
 import type { Vault } from '../vault/vault.ts';
-import { lifecycleStateOf, type CredentialId, type CredentialRecord } from './credential.ts';
+import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
@@ -74,10 +74,9 @@ export function eventsOf(types: readonly EventType[], record: CredentialRecord, 
   return types.map((type) => eventOf(type, record, newId(ports)));
 }
 
-/** The machine's view of a record as it now is. A refresh that another holder has open is ambiguous, as to one that wakes. */
+/** The machine's view of a record as it now is. */
 export function settledAt(record: CredentialRecord, events: readonly CredentialEvent[] = []): Settled {
-  const { generation, reason } = record;
-  const state = lifecycleStateOf(record.state) === 'refreshing' ? 'refreshing.ambiguous' : record.state;
+  const { state, generation, reason } = record;
   return { outcome: 'settled', state, generation, reason, events };
 }
 

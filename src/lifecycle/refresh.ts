@@ -53,10 +53,9 @@ async function takeClaim(surroundings: Surroundings, input: ClaimInput, signal: 
     if (claim) return claim;
     await wait(ports, POLL_MS, signal);
     const record = await requireRecord(surroundings, input.credentialId);
-    if (record.generation > input.generation) return settledAt(record);
+    if (record.generation > input.generation) return answeredAt(record);
     if (ports.clock.hostTime().ms - startedMs > LONGEST_WAIT_MS) {
-      const message = 'Another process is still refreshing this credential.';
-      return { outcome: 'interrupted', interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message } };
+      return IN_PROGRESS;
     }
   }
 }
@@ -68,7 +67,7 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
   const now = ports.clock.now();
   if (isAnswered(record, input, now)) {
     await records.releaseClaim(claim);
-    return settledAt(record);
+    return answeredAt(record);
   }
   const opened = await openRecord(surroundings, record);
   const traits = opened.driver.refreshTraits(plain(opened));
@@ -81,6 +80,21 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
   }
   return writeIntent(surroundings, record, input, claim, { traits, last });
 }
+
+/** The machine's view of an answer by another holder, who may be at the next refresh already: to this machine that one is open. */
+function answeredAt(record: CredentialRecord): Settled {
+  const settled = settledAt(record);
+  return isUnderWay(record) ? { ...settled, state: 'refreshing.ambiguous' } : settled;
+}
+
+function isUnderWay({ state }: Pick<CredentialRecord, 'state'>): boolean {
+  return state === 'refreshing.claimed' || state === 'refreshing.sent';
+}
+
+const IN_PROGRESS: Outcome = {
+  outcome: 'interrupted',
+  interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message: 'Another process is still refreshing this credential.' },
+};
 
 /** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */
 function isAnswered(record: CredentialRecord, input: ClaimInput, now: Date): boolean {
@@ -162,7 +176,9 @@ export async function sendRefresh(surroundings: Surroundings, input: SendInput, 
   const opened = await openRecord(surroundings, record);
   const stopRenewal = keepClaim(surroundings, claim);
   try {
-    return await sentRefresh(surroundings, { opened, attempt, claim }, signal);
+    const outcome = await sentRefresh(surroundings, { opened, attempt, claim }, signal);
+    // Superseded, and the successor has not ended yet: no outcome of ours, and nothing that its caller could not wait for.
+    return outcome.outcome === 'settled' && isUnderWay(outcome) ? IN_PROGRESS : outcome;
   } finally {
     stopRenewal();
   }

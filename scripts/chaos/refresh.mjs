@@ -13,7 +13,7 @@ import Database from 'better-sqlite3';
 import { Issuer } from '../../test/servers/issuer/issuer.ts';
 import { seededRandom } from '../../test/servers/issuer/random.ts';
 import { Crew, Founder } from './refresh/crew.mjs';
-import { figures, isLost, judge } from './refresh/judge.mjs';
+import { figures, isLate, isLost, judge } from './refresh/judge.mjs';
 
 const MASTER_KEY = '07'.repeat(32);
 const GRACES = { 'grace-0': 0, 'grace-10': 10_000, 'grace-30': 30_000 };
@@ -264,8 +264,9 @@ async function conduct(options, run, crew) {
   const stuck = await run.settle();
   const material = await run.material();
   const unexpected = [...crew.errors.keys()].filter((code) => !EXPECTED_ERRORS.test(code));
+  const findings = judge(material);
   const violations = [
-    ...judge(material),
+    ...findings.filter((finding) => !isLate(finding)),
     ...stuck.map(({ id, familyId, state, code }) => `a credential is stuck: ${id} of ${familyId}, ${state} ${code}`),
     ...unexpected.map((code) => `callers met ${code} ${crew.errors.get(code)} times`),
   ];
@@ -278,6 +279,7 @@ async function conduct(options, run, crew) {
     byGrace: figures(material),
     callerErrors: Object.fromEntries(crew.errors),
     violations,
+    late: findings.filter(isLate),
   };
 }
 
@@ -315,7 +317,7 @@ async function main(args) {
     run.close();
     await Promise.all([crew.close(), founder.close()]);
     show(report, options.json);
-    return report.violations.length === 0;
+    return report.violations.length + report.late.length === 0;
   } finally {
     crew.abandon();
     founder.abandon();
@@ -333,12 +335,17 @@ function show(report, json) {
     console.log(JSON.stringify(report));
     return;
   }
-  const { seed, seconds, kills, stops, requests, byGrace, callerErrors, violations } = report;
+  const { seed, seconds, kills, stops, requests, byGrace, callerErrors, violations, late } = report;
   console.log(`seed ${seed}: ${kills} kills and ${stops} stops in ${seconds} s, ${requests} token requests`);
   console.table(byGrace);
   console.log('errors that callers met:', callerErrors);
   for (const violation of violations) console.log(`BROKEN: ${violation}`);
-  console.log(violations.length === 0 ? 'every invariant held' : `${violations.length} violations`);
+  for (const finding of late) console.log(`LATE: ${finding}`);
+  console.log(
+    violations.length + late.length === 0
+      ? 'every invariant held'
+      : `${violations.length} broken invariants, ${late.length} refreshes taken over too late`,
+  );
 }
 
 process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;

@@ -75,6 +75,7 @@ const GOOD: [string, Case][] = [
     caseOf(0, {
       log: [use(0, { delivered: false }), again(25, { verdict: 'turnedAway', use: 0, fault: 'drop', status: null })],
       credentials: [ambiguous],
+      journal: [healingAt(0), healingAt(25)],
     }),
   ],
 ];

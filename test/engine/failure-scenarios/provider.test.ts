@@ -131,3 +131,15 @@ test.each([2, 10, 60])(
     expect(leftMs).toBeLessThanOrEqual(0.55 * life * 1_000);
   },
 );
+
+test.each([301, 302, 307, 308])('F38 no secret follows a redirect (HTTP %d) of the token endpoint', async (status) => {
+  const elsewhere = await Endpoint.start(tokens());
+  endpoint.answer = (response) => {
+    response.writeHead(status, { location: elsewhere.tokenEndpoint });
+    response.end();
+  };
+  const { credential } = await engine.register(rotatingEndpointEntry(endpoint));
+  expect(credential.failure?.code).toBe('ERR_ENDPOINT_REDIRECTED');
+  expect(elsewhere.requests).toEqual([]);
+  await elsewhere.stop();
+});

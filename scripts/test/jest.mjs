@@ -12,10 +12,11 @@ const NODE_SWITCHES = '--experimental-vm-modules --disable-warning=ExperimentalW
 
 /**
  * @param {string} config
- * @param {{ args?: string[], env?: NodeJS.ProcessEnv }} [options] more arguments for jest, more environment
+ * @param {{ args?: string[], env?: NodeJS.ProcessEnv, onReport?: (report: Report) => void }} [options] more arguments for
+ *   jest, more environment, and who reads its report
  * @returns {Promise<import('./stages.mjs').Outcome>}
  */
-export async function runJest(config, { args = [], env = {} } = {}) {
+export async function runJest(config, { args = [], env = {}, onReport } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'credlife-jest-'));
   try {
     const file = path.join(folder, 'report.json');
@@ -29,7 +30,9 @@ export async function runJest(config, { args = [], env = {} } = {}) {
       CREDLIFE_ABSENT_SUITES: absent,
     });
     nameAbsent(absent);
-    return countTests(readReport(file), code);
+    const report = readReport(file);
+    if (report !== null) onReport?.(report);
+    return countTests(report, code);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -48,7 +51,7 @@ function nameAbsent(file) {
 
 /**
  * @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number,
- *   numRuntimeErrorTestSuites: number }} Report
+ *   numRuntimeErrorTestSuites: number, testResults: { assertionResults: { title: string, status: string }[] }[] }} Report
  * @param {string} file
  * @returns {Report | null}
  */

@@ -24,7 +24,7 @@ export interface Attempt {
   readonly tokenFingerprint: string | null;
   /** This attempt presents a token again that an unanswered attempt may have spent. */
   readonly healing: boolean;
-  /** When the token was perhaps spent first, for a healing attempt. */
+  /** When the token was perhaps spent first: by an attempt before a healing one, or by one that the server failed at. */
   readonly spentAt: Date | null;
   readonly claimedAt: Date;
   readonly sentAt: Date | null;
@@ -58,12 +58,17 @@ export function attemptPointer(attempt: Attempt): SecretPointer {
 }
 
 /**
- * When the single-use token of the attempt may have been spent without an answer; `null` when it certainly was not. A try
- * to heal that never left, or was turned away, does not answer the question.
+ * When the single-use token of the attempt may have been spent without its successor being known; `null` when it certainly
+ * was not. A try to heal that never left, or was turned away, does not answer the question.
  */
 export function perhapsSpentAt(attempt: Attempt): Date | null {
   if (attempt.tokenFingerprint === null) return null;
   return attempt.spentAt ?? (isOpen(attempt) ? attempt.sentAt : null);
+}
+
+/** Whether the next attempt repeats a token whose use was never answered at all. */
+export function needsHealing(attempt: Attempt): boolean {
+  return attempt.tokenFingerprint !== null && (attempt.healing || isOpen(attempt));
 }
 
 /** Whether the attempt's request may have left, with no outcome recorded. */

@@ -157,6 +157,8 @@ export interface FailedAttempt {
   readonly singleUse: boolean;
   /** It repeated a token that an earlier, unanswered request may have spent. */
   readonly healing: boolean;
+  /** An earlier request may have spent the token, answered or not. */
+  readonly inDoubt: boolean;
   readonly reuseGraceMs: number;
   readonly deadlineMs: number;
 }
@@ -171,7 +173,7 @@ export function settleFailed(
   const alive = isAlive(record, now);
   switch (classify(error)) {
     case 'permanent': {
-      const reason: Reason = attempt.healing ? 'ambiguousRefresh' : 'grantRefused';
+      const reason: Reason = attempt.inDoubt ? 'ambiguousRefresh' : 'grantRefused';
       return alive
         ? { state: 'valid.degraded', reason, dueAt: record.expiresAt, retryNotBefore: null }
         : { state: 'expired.needsUser', reason, dueAt: null, retryNotBefore: null };
@@ -241,6 +243,11 @@ function isAnswerLost(error: CredentialError): boolean {
     error.name === 'ProtocolError' ||
     error.name === 'InternalError'
   );
+}
+
+/** The server itself failed at the request, perhaps after it had spent the token: a later refusal proves nothing else. */
+export function leavesDoubt(error: CredentialError): boolean {
+  return error.code === 'ERR_ENDPOINT_UNAVAILABLE';
 }
 
 export function recordedFailure(error: CredentialError, settlement: Settlement, now: Date): RecordedFailure {

@@ -13,7 +13,7 @@ import {
   type Opened,
   type Surroundings,
 } from './effects.ts';
-import { attemptPointer, isOpen, perhapsSpentAt, type Attempt } from './journal.ts';
+import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
@@ -53,10 +53,9 @@ async function takeClaim(surroundings: Surroundings, input: ClaimInput, signal: 
     if (claim) return claim;
     await wait(ports, POLL_MS, signal);
     const record = await requireRecord(surroundings, input.credentialId);
-    if (record.generation > input.generation) return settledAt(record);
+    if (record.generation > input.generation) return answeredAt(record);
     if (ports.clock.hostTime().ms - startedMs > LONGEST_WAIT_MS) {
-      const message = 'Another process is still refreshing this credential.';
-      return { outcome: 'interrupted', interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message } };
+      return IN_PROGRESS;
     }
   }
 }
@@ -68,7 +67,7 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
   const now = ports.clock.now();
   if (isAnswered(record, input, now)) {
     await records.releaseClaim(claim);
-    return settledAt(record);
+    return answeredAt(record);
   }
   const opened = await openRecord(surroundings, record);
   const traits = opened.driver.refreshTraits(plain(opened));
@@ -79,8 +78,23 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
     const recovered = await recoverAttempt(surroundings, record, open, traits, claim);
     if (recovered) return recovered;
   }
-  return writeIntent(surroundings, record, input, claim, { traits, spentAt: last && perhapsSpentAt(last) });
+  return writeIntent(surroundings, record, input, claim, { traits, last });
 }
+
+/** The machine's view of an answer by another holder, who may be at the next refresh already: to this machine that one is open. */
+function answeredAt(record: CredentialRecord): Settled {
+  const settled = settledAt(record);
+  return isUnderWay(record) ? { ...settled, state: 'refreshing.ambiguous' } : settled;
+}
+
+function isUnderWay({ state }: Pick<CredentialRecord, 'state'>): boolean {
+  return state === 'refreshing.claimed' || state === 'refreshing.sent';
+}
+
+const IN_PROGRESS: Outcome = {
+  outcome: 'interrupted',
+  interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message: 'Another process is still refreshing this credential.' },
+};
 
 /** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */
 function isAnswered(record: CredentialRecord, input: ClaimInput, now: Date): boolean {
@@ -121,7 +135,7 @@ async function writeIntent(
   record: CredentialRecord,
   input: ClaimInput,
   claim: Claim,
-  { traits, spentAt }: { traits: RefreshTraits; spentAt: Date | null },
+  { traits, last }: { traits: RefreshTraits; last: Attempt | null },
 ): Promise<Outcome> {
   const { records, vault, ports } = surroundings;
   const now = ports.clock.now();
@@ -134,8 +148,8 @@ async function writeIntent(
     reason: input.reason,
     tokenFingerprint:
       traits.spends === null ? null : vault.keyedHash('token-fingerprint', traits.spends.unwrap()).toString('hex'),
-    healing: spentAt !== null,
-    spentAt,
+    healing: last !== null && needsHealing(last),
+    spentAt: last && perhapsSpentAt(last),
     claimedAt: now,
     sentAt: null,
     closedAt: null,
@@ -162,7 +176,9 @@ export async function sendRefresh(surroundings: Surroundings, input: SendInput, 
   const opened = await openRecord(surroundings, record);
   const stopRenewal = keepClaim(surroundings, claim);
   try {
-    return await sentRefresh(surroundings, { opened, attempt, claim }, signal);
+    const outcome = await sentRefresh(surroundings, { opened, attempt, claim }, signal);
+    // Superseded, and the successor has not ended yet: no outcome of ours, and nothing that its caller could not wait for.
+    return outcome.outcome === 'settled' && isUnderWay(outcome) ? IN_PROGRESS : outcome;
   } finally {
     stopRenewal();
   }

@@ -18,6 +18,7 @@ import { attemptPointer, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
+  leavesDoubt,
   recordedFailure,
   settleAnswerLost,
   settleExpired,
@@ -164,12 +165,19 @@ export async function recordFailure(
     sent: attempt.phase === 'sent',
     singleUse: traits.spends !== null,
     healing: attempt.healing,
+    inDoubt: attempt.spentAt !== null,
     reuseGraceMs: traits.reuseGraceMs,
     deadlineMs: traits.deadlineMs,
   };
   const judged = attempt.reason === 'rejectionConfirmed' ? endedAt(record, now) : record;
   const settlement = settleFailed(judged, failure, failed, now);
-  return writeFailure(surroundings, { record: judged, attempt, claim }, { settlement, failure, now });
+  const doubted = failed.sent && failed.singleUse && leavesDoubt(failure);
+  const spentAt = attempt.spentAt ?? (doubted ? attempt.sentAt : null);
+  return writeFailure(
+    surroundings,
+    { record: judged, attempt: { ...attempt, spentAt }, claim },
+    { settlement, failure, now },
+  );
 }
 
 /** The other side itself said that it does not accept the token any more: whatever its expiry was, its life is over. */
@@ -193,7 +201,7 @@ export async function settleLost(surroundings: Surroundings, underWay: UnderWay)
     'ERR_OAUTH2_AMBIGUOUS_REFRESH',
     'Two refreshes in a row were sent and never answered.',
   );
-  const failed = { sent: true, singleUse: true, healing: true, reuseGraceMs: 0, deadlineMs: 0 };
+  const failed = { sent: true, singleUse: true, healing: true, inDoubt: true, reuseGraceMs: 0, deadlineMs: 0 };
   return writeFailure(surroundings, underWay, {
     settlement: settleFailed(underWay.record, failure, failed, now),
     failure,

@@ -108,7 +108,7 @@ describe('the database', () => {
 });
 
 describe('one bad row', () => {
-  test('a credential whose sealed value was altered is unreadable alone', async () => {
+  test('F21 a credential whose sealed value was altered is unreadable alone', async () => {
     const engine = await openEngine(folder.path);
     const { id } = await engine.register(endpointEntry(endpoint));
     const { id: healthy } = await engine.register(endpointEntry(endpoint));
@@ -121,7 +121,7 @@ describe('one bad row', () => {
     await engine.close();
   });
 
-  test('a sealed value of another credential does not open', async () => {
+  test('F21 a sealed value of another credential does not open', async () => {
     const engine = await openEngine(folder.path);
     const { id } = await engine.register(endpointEntry(endpoint));
     const { id: other } = await engine.register(endpointEntry(endpoint));

@@ -154,7 +154,7 @@ function findingsIn(haystack: Buffer): string[] {
   return [...secrets].filter((secret) => formsOf(secret).some((form) => haystack.includes(form)));
 }
 
-test('no secret is in any event, log line, error, summary, test result or byte of the database', async () => {
+test('F58 no secret is in any event, log line, error, summary, test result or byte of the database', async () => {
   await liveThroughEverything();
   see(engine);
   const bytes = bytesOf(folder.path);
@@ -168,7 +168,7 @@ test('no secret is in any event, log line, error, summary, test result or byte o
   expect(findingsIn(Buffer.from(`..${Buffer.from(`xy${planted}`).toString('base64')}..`))).toEqual([planted]);
 }, 30_000);
 
-test('no secret is in the context, the events or the snapshots of the machine', async () => {
+test('F58 no secret is in the context, the events or the snapshots of the machine', async () => {
   await liveThroughEverything();
   const kinds = new Set(mockInspected.map(({ type }) => type));
   for (const kind of ['actor', 'event', 'snapshot', 'microstep']) expect(kinds).toContain(`@xstate.${kind}`);

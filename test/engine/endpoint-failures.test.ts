@@ -64,7 +64,7 @@ const ANSWERS: [string, Answer, string, string][] = [
   ['a closed connection', reset, TRANSIENT, 'ERR_ENDPOINT_CONNECTION_LOST'],
 ];
 
-test.each(ANSWERS)('%s is a failure of the right class, in one clean line', async (_, answer, state, code) => {
+test.each(ANSWERS)('F24 %s is a failure of the right class, in one clean line', async (_, answer, state, code) => {
   endpoint.answer = answer;
   const registered = await engine.register(endpointEntry(endpoint));
   expect([registered.state, registered.credential.failure?.code]).toEqual([state, code]);
@@ -79,7 +79,7 @@ test.each(ANSWERS)('%s is a failure of the right class, in one clean line', asyn
 test.each([
   ['never answers', never],
   ['drips its answer', drip],
-])('an endpoint that %s is given up at the deadline', async (_, answer) => {
+])('F39 an endpoint that %s is given up at the deadline', async (_, answer) => {
   const original = AbortSignal.timeout.bind(AbortSignal);
   jest.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => original(ms / 100));
   endpoint.answer = answer;
@@ -87,7 +87,7 @@ test.each([
   expect([state, credential.failure?.code]).toEqual([TRANSIENT, 'ERR_ENDPOINT_TIMEOUT']);
 });
 
-test('an endpoint that does not exist is unreachable, and its token is not taken for spent', async () => {
+test('F28 an endpoint that does not exist is unreachable, and its token is not taken for spent', async () => {
   const entry = rotatingEndpointEntry(endpoint);
   await endpoint.stop();
   const { state, credential, id } = await engine.register(entry);
@@ -113,7 +113,7 @@ test.each([
   ['HTML', html],
   ['a huge body', huge],
   ['a closed connection', reset],
-])('after %s a single-use token counts as perhaps spent', async (_, answer) => {
+])('F24 after %s a single-use token counts as perhaps spent', async (_, answer) => {
   const { id } = await engine.register(rotatingEndpointEntry(endpoint));
   endpoint.answer = answer;
   expect(await engine.refresh(id)).toMatchObject({ state: 'refreshing.ambiguous', generation: 1 });

@@ -43,7 +43,7 @@ async function eventuallyIn(id: string, state: string) {
   });
 }
 
-test('a wrong secret is a matter of configuration: no retry by itself, and no request for a caller', async () => {
+test('F29 a wrong secret is a matter of configuration: no retry by itself, and no request for a caller', async () => {
   const entry = machineEntry(server, { secret: { clientSecret: 'not the secret' } });
   const { id, state, credential } = await engine.register(entry);
   expect([state, credential.failure?.code]).toEqual(['pending.misconfigured', 'ERR_OAUTH2_INVALID_CLIENT']);
@@ -60,7 +60,7 @@ test('a wrong secret is a matter of configuration: no retry by itself, and no re
   expect(await requestCount()).toBe(requests + 1);
 });
 
-test('a dead grant leaves its living token usable, and says later that a person is needed', async () => {
+test('F36 a dead grant leaves its living token usable, and says later that a person is needed', async () => {
   const { id } = await engine.register(await rotatingEntry(server));
   await server.revokeRefreshTokens('rotating');
   clock.advance(40_000);
@@ -87,7 +87,7 @@ test.each([
   ['HTTP 500', { status: 500 }, 'ERR_ENDPOINT_UNAVAILABLE', 1_000],
   ['HTTP 503 with Retry-After', { status: 503, retryAfterSeconds: 9 }, 'ERR_ENDPOINT_UNAVAILABLE', 9_000],
   ['HTTP 429 with Retry-After', { status: 429, retryAfterSeconds: 7 }, 'ERR_ENDPOINT_RATE_LIMITED', 7_000],
-])('%s delays a refresh, the token stays usable, and recovery is told', async (_, fault, code, leastMs) => {
+])('F27 %s delays a refresh, the token stays usable, and recovery is told', async (_, fault, code, leastMs) => {
   const { id } = await engine.register(machineEntry(server));
   await server.failNext({ kind: 'status', ...fault });
   clock.advance(35_000);
@@ -108,7 +108,7 @@ test.each([
   ]);
 });
 
-test('an outage that outlives the token backs off, tells of the expiry once, and recovers by itself', async () => {
+test('F28 an outage that outlives the token backs off, tells of the expiry once, and recovers by itself', async () => {
   const { id } = await engine.register(machineEntry(server));
   const requests = await requestCount();
   await server.failNext({ kind: 'status', status: 500 }, 100);

@@ -53,7 +53,7 @@ async function crashDuringRefresh(id: string, fetch: Fetch, phase: string): Prom
   clockOfVictim.freeze();
 }
 
-test('a stop after the claim costs nothing: the next engine makes the one request', async () => {
+test('F11 a stop after the claim costs nothing: the next engine makes the one request', async () => {
   const { id, requests } = await registerRotating(GRACE_MS);
   await crashDuringRefresh(id, () => NO_ANSWER, 'claimed');
   clock.advance(5_000);
@@ -61,7 +61,7 @@ test('a stop after the claim costs nothing: the next engine makes the one reques
   expect(await requests()).toMatchObject([{ outcome: 'issued', graceReuse: false }]);
 });
 
-test('a stop after the request left heals with the same token inside the grace window', async () => {
+test('F12 a stop after the request left heals with the same token inside the grace window', async () => {
   const { id, requests } = await registerRotating(GRACE_MS);
   const losesAnswers: Fetch = async (url, init) => {
     const response = await systemFetch(url, init);
@@ -77,7 +77,7 @@ test('a stop after the request left heals with the same token inside the grace w
   ]);
 });
 
-test('an answer that was sealed but not yet pointed at is used without a second request', async () => {
+test('F13 an answer that was sealed but not yet pointed at is used without a second request', async () => {
   const { id, requests } = await registerRotating(0);
   database.execute(`CREATE TRIGGER full BEFORE UPDATE OF record ON records
     WHEN NEW.record ->> 'generation' > OLD.record ->> 'generation' BEGIN SELECT RAISE(ABORT, 'full'); END`);

@@ -42,7 +42,7 @@ async function during(work: () => Promise<unknown>): Promise<Record<string, numb
 const report = (id: string, generation: number, times = 20) =>
   Promise.all(Array.from({ length: times }, () => engine.reportRejected(id, generation)));
 
-test('a report about an older generation is answered without any request', async () => {
+test('F10 a report about an older generation is answered without any request', async () => {
   const { id } = await engine.register(machineEntry(server));
   await engine.refresh(id);
   const requests = await during(async () => {
@@ -51,7 +51,7 @@ test('a report about an older generation is answered without any request', async
   expect(requests).toEqual({});
 });
 
-test('twenty reports about a token that the server revoked cost one introspection and one token request', async () => {
+test('F10 twenty reports about a token that the server revoked cost one introspection and one token request', async () => {
   const { id } = await engine.register(await rotatingEntry(server));
   await server.revokeAccessTokens('rotating');
   const requests = await during(async () => {

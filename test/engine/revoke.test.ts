@@ -66,7 +66,7 @@ test('ends the grant at the server, deletes its secrets here, and refuses from t
 });
 
 test.each(['machine', 'rotating'] as const)(
-  'a %s credential revoked during its refresh stays revoked, and what the refresh brings is revoked too',
+  'F08 a %s credential revoked during its refresh stays revoked, and what the refresh brings is revoked too',
   async (client) => {
     const { id } = await engine.register(client === 'machine' ? machineEntry(server) : await rotatingEntry(server));
     await server.setLatency(500);
@@ -80,7 +80,7 @@ test.each(['machine', 'rotating'] as const)(
   },
 );
 
-test('a refresh that another engine has in flight is revoked like one of its own', async () => {
+test('F08 a refresh that another engine has in flight is revoked like one of its own', async () => {
   const { id } = await engine.register(machineEntry(server));
   const other = await openEngine(folder.path);
   await server.setLatency(500);

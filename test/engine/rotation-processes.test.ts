@@ -35,7 +35,7 @@ async function startProcesses(count: number, keeper: boolean): Promise<EnginePro
 }
 
 test.each([2, 4])(
-  '%d processes whose rotating token expires together make one request per generation',
+  'F01 %d processes whose rotating token expires together make one request per generation',
   async (count) => {
     const before = (await server.tokenRequests('rotating')).length;
     const id = await registerRotating();
@@ -59,7 +59,7 @@ test.each([2, 4])(
   30_000,
 );
 
-test('four processes asked at the same instant for an expired token give the same new one', async () => {
+test('F01 four processes asked at the same instant for an expired token give the same new one', async () => {
   const id = await registerRotating();
   const processes = await startProcesses(4, false);
   const database = openDatabase(folder.path);
@@ -94,7 +94,7 @@ test('four processes told at the same instant that the grant is dead ask the ser
   await Promise.all(processes.map((process) => process.close()));
 }, 30_000);
 
-test('a holder that stalls past its claim neither overwrites its successor nor spends the token again', async () => {
+test('F03 a holder that stalls past its claim neither overwrites its successor nor spends the token again', async () => {
   const id = await registerRotating();
   const [stalled, successor] = (await startProcesses(2, false)) as [EngineProcess, EngineProcess];
   const database = openDatabase(folder.path);

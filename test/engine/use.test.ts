@@ -47,7 +47,7 @@ test('a hundred concurrent callers of a new credential share one token request',
   expect(requests).toBe(1);
 });
 
-test('a hundred concurrent callers of an expired rotating credential share one token request', async () => {
+test('F02 a hundred concurrent callers of an expired rotating credential share one token request', async () => {
   const { id } = await engine.register(await rotatingEntry(server));
   clock.advance(61_000);
   const requests = await requestsDuring(async () => {
@@ -67,7 +67,7 @@ test('serves a fresh grant from memory, the same object again', async () => {
   expect((await server.requests()).length).toBe(requests);
 });
 
-test('does not serve from memory what another process changed', async () => {
+test('F22 does not serve from memory what another process changed', async () => {
   const id = await registered();
   await engine.use(id);
   await engine.use(id);

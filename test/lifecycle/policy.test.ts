@@ -25,7 +25,14 @@ import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
 
 const HOUR = 3600;
 const failure = { class: 'transient', code: 'ERR_ENDPOINT_UNAVAILABLE', message: 'down', at: NOW } as const;
-const attempt: FailedAttempt = { sent: true, singleUse: false, healing: false, reuseGraceMs: 0, deadlineMs: 20_000 };
+const attempt: FailedAttempt = {
+  sent: true,
+  singleUse: false,
+  healing: false,
+  inDoubt: false,
+  reuseGraceMs: 0,
+  deadlineMs: 20_000,
+};
 const invalidGrant = new ReauthorizationRequiredError('ERR_OAUTH2_INVALID_GRANT', 'refused');
 const invalidClient = new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', 'refused');
 const unavailable = new TransientError('ERR_ENDPOINT_UNAVAILABLE', 'down');
@@ -145,7 +152,7 @@ describe('a failed refresh', () => {
       'says that a healing attempt was refused',
       dead,
       invalidGrant,
-      { ...singleUse, healing: true },
+      { ...singleUse, healing: true, inDoubt: true },
       'expired.needsUser',
       'ambiguousRefresh',
     ],
@@ -247,7 +254,7 @@ describe('a failed refresh', () => {
   });
 
   it('is recorded with its class, and with its own code when the answer was lost', () => {
-    const settlement = settleFailed(dead, invalidGrant, { ...singleUse, healing: true }, later);
+    const settlement = settleFailed(dead, invalidGrant, { ...singleUse, healing: true, inDoubt: true }, later);
     expect(recordedFailure(invalidGrant, settlement, later)).toMatchObject({
       class: 'permanent',
       code: 'ERR_OAUTH2_AMBIGUOUS_REFRESH',

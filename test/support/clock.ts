@@ -8,11 +8,12 @@ interface Timer {
 /** The real clock, which a test can put forward: timers that fall due by that fire at once. */
 export class TestClock implements Clock {
   #aheadMs = 0;
+  #wallMs = 0;
   readonly #timers = new Set<Timer>();
   #frozen = false;
 
   now(): Date {
-    return new Date(systemClock.now().getTime() + this.#aheadMs);
+    return new Date(systemClock.now().getTime() + this.#aheadMs + this.#wallMs);
   }
 
   hostTime(): ReturnType<Clock['hostTime']> {
@@ -46,6 +47,11 @@ export class TestClock implements Clock {
   /** No timer fires any more: what a process that was killed leaves behind. */
   freeze(): void {
     this.#frozen = true;
+  }
+
+  /** Steps the wall clock alone, as a wrong or corrected clock does: no time passes. */
+  stepWall(ms: number): void {
+    this.#wallMs += ms;
   }
 
   advance(ms: number): void {

@@ -91,7 +91,9 @@ export class OAuth2Driver implements ProtocolDriver {
     // The server's metadata may take a request of its own; only the token request spends the token.
     const fetch: Fetch = async (url, init) => {
       await beforeSend();
-      return withoutEmptyRefreshToken(await this.#fetch(url, init));
+      return withoutEmptyRefreshToken(await this.#fetch(url, init), () => {
+        this.#ports.logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
+      });
     };
     const exchange: Exchange = { ...opened, server, fetch };
     const requestedAt = this.#ports.clock.now();

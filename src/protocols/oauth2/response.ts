@@ -43,11 +43,15 @@ function expiryOf(expiresIn: unknown, requestedAt: Date): Date | null {
 /**
  * Some servers say "no new refresh token" with an empty or null member. openid-client refuses the whole answer then, after
  * the token was spent; so it never gets to see the member.
+ *
+ * @param onEmpty Called when there was one: its owner wants to know, in case the server meant something else by it.
  */
-export async function withoutEmptyRefreshToken(response: Response): Promise<Response> {
+export async function withoutEmptyRefreshToken(response: Response, onEmpty: () => void): Promise<Response> {
   const text = await response.text();
   const { status, headers } = response;
-  return new Response(text === '' ? null : withoutEmptyMember(text), { status, headers });
+  const cleaned = withoutEmptyMember(text);
+  if (cleaned !== text) onEmpty();
+  return new Response(text === '' ? null : cleaned, { status, headers });
 }
 
 function withoutEmptyMember(text: string): string {

@@ -2,13 +2,22 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 
+export interface SeenAttempt {
+  readonly phase: string;
+  readonly healing: boolean;
+  readonly sentAt: string | null;
+  readonly spentAt: string | null;
+}
+
 /** An engine's database, seen from outside. */
 export interface SeenDatabase {
   /** Stored generation of each credential, by id. */
   generations(): number[];
   /** Credentials whose last attempt was sent and has no outcome. */
   openAttempts(): number;
-  lastAttempt(id: string): { phase: string; healing: boolean } | null;
+  lastAttempt(id: string): SeenAttempt | null;
+  /** The record's settings as stored. */
+  configOf(id: string): object;
   secretsOf(id: string): { field: string; generation: number }[];
   /** Runs a statement that changes it behind the engine's back. */
   execute(sql: string, ...parameters: unknown[]): void;
@@ -27,8 +36,10 @@ export function openDatabase(folder: string): SeenDatabase {
         .filter((text) => (JSON.parse(text) as { phase: string }).phase === 'sent').length,
     lastAttempt: (id) => {
       const text = pluck('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1').get(id);
-      return text === undefined ? null : (JSON.parse(text) as { phase: string; healing: boolean });
+      return text === undefined ? null : (JSON.parse(text) as SeenAttempt);
     },
+    configOf: (id) =>
+      JSON.parse(pluck(`SELECT record ->> 'config' FROM records WHERE id = ?`).get(id) ?? '{}') as object,
     secretsOf: (id) =>
       db
         .prepare<unknown[], { field: string; generation: number }>(

@@ -1,0 +1,351 @@
+// Engines share one database and one issuer, and die: no refresh token is spent twice, no grant is lost that could be kept.
+//
+//   npm run chaos -- refresh --kills 500        at full size, through test/chaos/refresh.test.ts
+//   node scripts/chaos/refresh.mjs --help       with every option, on what is built in dist
+import { randomInt } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import Database from 'better-sqlite3';
+import { Issuer } from '../../test/servers/issuer/issuer.ts';
+import { seededRandom } from '../../test/servers/issuer/random.ts';
+import { Crew, Founder } from './refresh/crew.mjs';
+import { figures, isLate, isLost, judge } from './refresh/judge.mjs';
+
+const MASTER_KEY = '07'.repeat(32);
+const GRACES = { 'grace-0': 0, 'grace-10': 10_000, 'grace-30': 30_000 };
+/** What goes wrong at the issuer, by chance, on top of the kills. */
+const FAULTS = [
+  { fault: { kind: /** @type {const} */ ('drop'), afterRotating: false }, chance: 0.005 },
+  { fault: { kind: /** @type {const} */ ('drop'), afterRotating: true }, chance: 0.005 },
+  { fault: { kind: /** @type {const} */ ('corrupt'), how: /** @type {const} */ ('truncated') }, chance: 0.003 },
+  { fault: { kind: /** @type {const} */ ('delay'), ms: 1_500 }, chance: 0.01 },
+  { fault: { kind: /** @type {const} */ ('status'), status: 429, afterRotating: false }, chance: 0.005 },
+  { fault: { kind: /** @type {const} */ ('status'), status: 500, afterRotating: false }, chance: 0.005 },
+  { fault: { kind: /** @type {const} */ ('status'), status: 500, afterRotating: true }, chance: 0.005 },
+];
+const LONGEST_STOP_MS = 3_000;
+const PROGRESS_MS = 15_000;
+
+/** @param {string[]} args */
+function optionsOf(args) {
+  const text = (/** @type {string} */ value) => ({ type: /** @type {const} */ ('string'), default: value });
+  const { values } = parseArgs({
+    args,
+    options: {
+      processes: text('8'),
+      credentials: text('200'),
+      kills: text('500'),
+      seconds: text('900'),
+      ttl: text('20'),
+      pace: text('900'),
+      seed: text(String(randomInt(2 ** 31))),
+      impatient: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { impatient, json, help, ...numbers } = values;
+  /** @param {keyof typeof numbers} name */
+  const number = (name) => {
+    const value = Number(numbers[name]);
+    if (!Number.isInteger(value) || value < 1) throw new TypeError(`--${name} must be a whole number above 0`);
+    return value;
+  };
+  return {
+    json,
+    help,
+    /** Lets a token in doubt without a grace window wait for its time, which is 25 s: a short run need not see its end. */
+    impatient,
+    processes: number('processes'),
+    credentials: number('credentials'),
+    /** Ends after so many kills, or after so many seconds. */
+    kills: number('kills'),
+    seconds: number('seconds'),
+    /** Life of an access token, in seconds: half of it is how often each credential is refreshed. */
+    ttl: number('ttl'),
+    /** Mean time between two blows, in ms. */
+    pace: number('pace'),
+    seed: number('seed'),
+  };
+}
+
+/** @typedef {ReturnType<typeof optionsOf>} Options */
+
+/** One run: its servers, processes and what is known about its credentials. */
+class Run {
+  /** @type {Map<string, { familyId: string, clientId: string }>} */
+  #credentials = new Map();
+  /** Lost credentials that were replaced by a new consent. */
+  #replaced = new Set();
+  #startedAt = Date.now();
+  #options;
+  #random;
+  #issuer;
+  #crew;
+  #founder;
+  #database;
+
+  /**
+   * @param {Options} options
+   * @param {{ issuer: Issuer, crew: Crew, founder: Founder, database: string }} parts
+   */
+  constructor(options, { issuer, crew, founder, database }) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
+    this.#issuer = issuer;
+    this.#crew = crew;
+    this.#founder = founder;
+    this.#database = new Database(database, { readonly: true });
+  }
+
+  /** @param {string} clientId */
+  async #consent(clientId) {
+    const { familyId, refreshToken } = await this.#issuer.mint(clientId);
+    const id = await this.#founder.register({
+      protocol: 'oauth2',
+      name: familyId,
+      config: {
+        tokenEndpoint: this.#issuer.tokenEndpoint,
+        grantType: 'refresh_token',
+        clientId,
+        reuseGraceMs: GRACES[/** @type {keyof typeof GRACES} */ (clientId)],
+        allowInsecureTransport: true,
+      },
+      secret: { clientSecret: 'secret', refreshToken },
+    });
+    this.#credentials.set(id, { familyId, clientId });
+  }
+
+  async populate() {
+    const clients = Object.keys(GRACES);
+    for (let index = 0; index < this.#options.credentials; index += 1)
+      await this.#consent(clients[index % clients.length] ?? '');
+  }
+
+  /** Blow after blow, until there were enough kills or the time is up. */
+  async strike() {
+    const { kills, seconds, pace } = this.#options;
+    await this.#issuer.setFaults({ byChance: FAULTS, latencyMs: [0, 250] });
+    const endsAt = Date.now() + seconds * 1_000;
+    let progressAt = Date.now() + PROGRESS_MS;
+    /** @type {Promise<void> | null} */
+    let replacing = null;
+    while (this.kills < kills && Date.now() < endsAt) {
+      await delay(2 * pace * this.#random());
+      await this.#strikeOnce();
+      replacing ??= this.#replaceLost().finally(() => (replacing = null));
+      if (Date.now() < progressAt) continue;
+      progressAt += PROGRESS_MS;
+      console.error(`${this.#elapsed()} ${this.kills} kills, ${this.stops} stops, ${this.#replaced.size} lost`);
+    }
+    await replacing;
+    await this.#issuer.setFaults({});
+  }
+
+  /** Half of the blows come at any time, half at the instants that hurt: a request leaving, an answer arriving. */
+  async #strikeOnce() {
+    const [aimed, kill, soon, length] = [this.#random() < 0.5, this.#random() < 0.8, this.#random(), this.#random()];
+    const awake = this.#crew.awake;
+    // Somebody must be there to take over.
+    if (awake.length < this.#options.processes / 2) return;
+    const victim = aimed ? await this.#nextAtWork() : awake[Math.floor(this.#random() * awake.length)];
+    if (!victim || !this.#crew.awake.includes(victim)) return;
+    if (aimed) await delay(200 * soon * soon);
+    if (kill) await this.#crew.kill(victim);
+    else this.#crew.stop(victim, Math.ceil(LONGEST_STOP_MS * length));
+  }
+
+  /** @returns {Promise<import('./refresh/crew.mjs').Worker | undefined>} */
+  async #nextAtWork() {
+    const tired = new AbortController();
+    const worker = new Promise((resolve) => this.#crew.once('instant', resolve));
+    const none = delay(1_000, undefined, { signal: tired.signal }).catch(() => undefined);
+    const first = await Promise.race([worker, none]);
+    tired.abort();
+    return first;
+  }
+
+  /** A new consent for each grant that was lost, so that the pressure stays. */
+  async #replaceLost() {
+    for (const { id, state } of this.seen().filter(isLost)) {
+      const known = this.#credentials.get(id);
+      if (!known || state !== 'expired.needsUser' || this.#replaced.has(id)) continue;
+      this.#replaced.add(id);
+      await this.#consent(known.clientId);
+    }
+  }
+
+  /** Lets everything come to rest. Returns the credentials that neither live nor say that they are lost. */
+  async settle() {
+    await this.#crew.complete();
+    const before = new Map(this.seen().map(({ id, generation }) => [id, generation]));
+    const endsAt = Date.now() + this.#options.ttl * 1_000 + 90_000;
+    for (;;) {
+      const stuck = this.seen().filter(
+        (credential) =>
+          credential.state !== 'expired.needsUser' &&
+          credential.generation <= (before.get(credential.id) ?? 0) &&
+          !(this.#options.impatient && waitsItsTime(credential)),
+      );
+      if (stuck.length === 0 || Date.now() > endsAt) return stuck;
+      await delay(250);
+    }
+  }
+
+  /** @returns {import('./refresh/judge.mjs').Seen[]} what the database says about each credential */
+  seen() {
+    /** @type {string[]} */
+    const rows = /** @type {any} */ (this.#database.prepare('SELECT record FROM records').pluck().all());
+    return rows
+      .map((text) => JSON.parse(text))
+      .filter(({ id }) => this.#credentials.has(id))
+      .map(({ id, state, generation, failure, dueAt }) => ({
+        id,
+        familyId: this.#credentials.get(id)?.familyId ?? '',
+        state,
+        generation,
+        code: failure?.code ?? null,
+        dueAt,
+      }));
+  }
+
+  async material() {
+    const rows = /** @type {string[]} */ (this.#database.prepare('SELECT attempt FROM attempts').pluck().all());
+    return {
+      log: await this.#issuer.log(),
+      families: await this.#issuer.families(),
+      credentials: this.seen(),
+      journal: rows.map((text) => JSON.parse(text)),
+      blows: this.#crew.blows,
+      graces: GRACES,
+    };
+  }
+
+  close() {
+    this.#database.close();
+  }
+
+  get kills() {
+    return this.#crew.blows.filter(({ signal }) => signal === 'SIGKILL').length;
+  }
+
+  get stops() {
+    return this.#crew.blows.length - this.kills;
+  }
+
+  #elapsed() {
+    return `${String(Math.round((Date.now() - this.#startedAt) / 1_000)).padStart(4)} s:`;
+  }
+}
+
+/** @param {import('./refresh/judge.mjs').Seen} credential */
+function waitsItsTime({ state, dueAt }) {
+  return (state === 'refreshing.ambiguous' || state === 'valid.degraded') && Date.parse(dueAt ?? '') > Date.now();
+}
+
+/** Codes that callers may meet while engines die and the issuer misbehaves; any other is a fault of ours. */
+const EXPECTED_ERRORS =
+  /^ERR_(ENDPOINT_|OAUTH2_AMBIGUOUS_REFRESH|OAUTH2_RESPONSE_INVALID|REFRESH_IN_PROGRESS|CREDENTIAL_NEEDS_USER)/;
+
+/**
+ * @param {Options} options
+ * @param {Run} run
+ * @param {Crew} crew
+ */
+async function conduct(options, run, crew) {
+  await run.populate();
+  const startedAt = Date.now();
+  await Promise.all(Array.from({ length: options.processes }, () => crew.start()));
+  await run.strike();
+  const stuck = await run.settle();
+  const material = await run.material();
+  const unexpected = [...crew.errors.keys()].filter((code) => !EXPECTED_ERRORS.test(code));
+  const findings = judge(material);
+  const violations = [
+    ...findings.filter((finding) => !isLate(finding)),
+    ...stuck.map(({ id, familyId, state, code }) => `a credential is stuck: ${id} of ${familyId}, ${state} ${code}`),
+    ...unexpected.map((code) => `callers met ${code} ${crew.errors.get(code)} times`),
+  ];
+  return {
+    seed: options.seed,
+    seconds: Math.round((Date.now() - startedAt) / 1_000),
+    kills: run.kills,
+    stops: run.stops,
+    requests: material.log.length,
+    byGrace: figures(material),
+    callerErrors: Object.fromEntries(crew.errors),
+    violations,
+    late: findings.filter(isLate),
+  };
+}
+
+/**
+ * @param {string[]} args
+ * @returns {Promise<boolean>} whether every invariant held
+ */
+async function main(args) {
+  const options = optionsOf(args);
+  if (options.help) {
+    console.error(
+      'options: --processes 8 --credentials 200 --kills 500 --seconds 900 --ttl 20 --pace 900 --seed N --impatient --json',
+    );
+    return true;
+  }
+  console.error(`seed ${options.seed}`);
+  const folder = mkdtempSync(path.join(tmpdir(), 'credlife-chaos-'));
+  const settings = { database: path.join(folder, 'credentials.db'), masterKey: MASTER_KEY };
+  const issuer = await Issuer.start({
+    clients: Object.entries(GRACES).map(([clientId, reuseGraceMs], index) => ({
+      clientId,
+      clientSecret: 'secret',
+      reuseGraceMs,
+      reuseAnswer: index % 2 === 0 ? 'same' : 'sibling',
+      accessTokenTtlSeconds: options.ttl,
+    })),
+    seed: options.seed,
+  });
+  const founder = new Founder(settings);
+  const crew = new Crew({ ...settings, callers: 2 });
+  try {
+    await founder.start();
+    const run = new Run(options, { issuer, crew, founder, database: settings.database });
+    const report = await conduct(options, run, crew);
+    run.close();
+    await Promise.all([crew.close(), founder.close()]);
+    show(report, options.json);
+    return report.violations.length + report.late.length === 0;
+  } finally {
+    crew.abandon();
+    founder.abandon();
+    await issuer.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof conduct>>} report
+ * @param {boolean} json
+ */
+function show(report, json) {
+  if (json) {
+    console.log(JSON.stringify(report));
+    return;
+  }
+  const { seed, seconds, kills, stops, requests, byGrace, callerErrors, violations, late } = report;
+  console.log(`seed ${seed}: ${kills} kills and ${stops} stops in ${seconds} s, ${requests} token requests`);
+  console.table(byGrace);
+  console.log('errors that callers met:', callerErrors);
+  for (const violation of violations) console.log(`BROKEN: ${violation}`);
+  for (const finding of late) console.log(`LATE: ${finding}`);
+  console.log(
+    violations.length + late.length === 0
+      ? 'every invariant held'
+      : `${violations.length} broken invariants, ${late.length} refreshes taken over too late`,
+  );
+}
+
+process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;

@@ -35,9 +35,10 @@ const env = { CREDLIFE_TEST_LEAVE_OUT: left.join(',') };
 
 const total = await runStages([
   commandStage('format', [bin('prettier'), '--check', '--log-level=warn', '.']),
+  // Built first: scripts that read the built package are type-checked and linted against it.
+  commandStage('build', [process.execPath, 'scripts/bootstrap.cjs', 'build']),
   commandStage('lint', [bin('eslint'), '.', '--max-warnings=0']),
   commandStage('types', [bin('tsc'), '-p', 'tsconfig.json']),
-  commandStage('build', [process.execPath, 'scripts/bootstrap.cjs', 'build']),
   commandStage('package', [process.execPath, 'scripts/check-package.mjs']),
   { name: 'jest', run: () => runJest('jest.config.cjs', { args, env, onReport: (read) => (report = read) }) },
   ...(args.length === 0 ? [{ name: 'scenarios', run: judgeScenarios }] : []),

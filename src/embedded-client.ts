@@ -8,8 +8,10 @@ import type {
   OperatorHandle,
 } from './client.ts';
 import type { CredentialEngine } from './engine.ts';
-import type { RecordFilter } from './storage/record-store.ts';
 import { AccessError, isCredentialError } from './errors.ts';
+import { parseListing } from './storage/listing.ts';
+import { matchingKey } from './storage/memory-list.ts';
+import type { RecordFilter } from './storage/record-store.ts';
 
 /** An `EngineClient` over an engine in the same process. */
 export function createEmbeddedClient(engine: CredentialEngine): EngineClient {
@@ -80,13 +82,10 @@ async function listOne(
   filter: RecordFilter = {},
 ): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
   const { cursor: _cursor, limit: _limit, ...conditions } = filter;
-  for (let cursor: string | null | undefined; cursor !== null;) {
-    const page = await engine.list({ ...conditions, limit: 1_000, ...(cursor !== undefined && { cursor }) });
-    const found = page.credentials.find((credential) => credential.id === id);
-    if (found) return { credentials: [found], nextCursor: null };
-    cursor = page.nextCursor;
-  }
-  return { credentials: [], nextCursor: null };
+  // The one record is judged by itself: such a key must not make the engine walk through all the others.
+  const listing = parseListing(conditions);
+  const credential = await engine.get(id);
+  return { credentials: matchingKey(credential, listing) === null ? [] : [credential], nextCursor: null };
 }
 
 async function exists(engine: CredentialEngine, id: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isCredentialError, type CredentialError } from '../errors.ts';
+import type { CredentialError } from '../errors.ts';
 import {
   lifecycleStateOf,
   type CredentialRecord,
@@ -251,7 +251,7 @@ export function leavesDoubt(error: CredentialError): boolean {
 }
 
 export function recordedFailure(error: CredentialError, settlement: Settlement, now: Date): RecordedFailure {
-  const lost = settlement.reason === 'ambiguousRefresh' && isCredentialError(error);
+  const lost = settlement.reason === 'ambiguousRefresh';
   return {
     class: classify(error),
     code: lost ? 'ERR_OAUTH2_AMBIGUOUS_REFRESH' : error.code,

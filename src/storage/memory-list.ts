@@ -8,8 +8,14 @@ export interface ListedRow {
   readonly key: string;
 }
 
+/** What of a record a listing looks at. */
+export type Listed = Pick<
+  CredentialRecord,
+  'name' | 'ownerId' | 'protocol' | 'state' | 'scopeId' | 'tags' | 'dueAt' | 'expiresAt'
+>;
+
 /** The sort key of a record that a listing shows; `null` for one that it does not. */
-export function matchingKey(record: CredentialRecord, { filter, tags, words, order }: Listing): string | null {
+export function matchingKey(record: Listed, { filter, tags, words, order }: Listing): string | null {
   const { ownerId, protocol, state, scopeId, dueBefore, expiringBefore } = filter;
   const { dueAt, expiresAt } = record;
   const own = wordsOf(record.name);

@@ -1,3 +1,4 @@
+import { createEmbeddedClient } from '../../src/embedded-client.ts';
 import type { CredentialEngine } from '../../src/engine.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { machineEntry, openEngine, rotatingEntry, temporaryFolder } from '../support/engine.ts';
@@ -73,4 +74,16 @@ test('a misspelt filter lists nobody', async () => {
   await engine.register(machineEntry(server));
   const misspelt = { owner: 'alice' } as Parameters<CredentialEngine['list']>[0];
   await expect(engine.list(misspelt)).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
+});
+
+test('a key for one credential lists that one alone, and only if the filter lets it through', async () => {
+  const { id } = await engine.register({ ...machineEntry(server), ownerId: 'alice', tags: ['mine'] });
+  await engine.register({ ...machineEntry(server), ownerId: 'bob', tags: ['mine'] });
+  const { accessKey } = await engine.grant(id, { scopes: ['list'] });
+  const operator = await createEmbeddedClient(engine).operator(accessKey);
+  const idsOf = async (filter: object): Promise<string[]> =>
+    (await operator.list(filter)).credentials.map((credential) => credential.id);
+  expect(await idsOf({ tags: ['mine'], state: 'valid' })).toEqual([id]);
+  expect(await idsOf({ ownerId: 'bob' })).toEqual([]);
+  await expect(operator.list({ limit: 10, ...{ owner: 'x' } })).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
 });

@@ -31,7 +31,7 @@ function recordOf(index) {
     scopeId: `scope ${index % 50}`,
     tags: [`tag ${index % 20}`, index % 50_000 === 0 ? 'rare' : 'common'],
     config: { issuer: 'https://as.example', grantType: 'refresh_token', clientId: `client-${index}` },
-    dueAt: new Date(NOW.getTime() + (secondsAway - 1_000_000) * 1_000),
+    refreshDueAt: new Date(NOW.getTime() + (secondsAway - 1_000_000) * 1_000),
     expiresAt: new Date(NOW.getTime() + secondsAway * 1_000),
   });
 }
@@ -61,8 +61,8 @@ function fill(file, count) {
   db.transaction(() => {
     for (const { index } of order) {
       const record = recordOf(index);
-      const { id, state, protocol, ownerId, scopeId, dueAt, expiresAt } = record;
-      const instants = [dueAt.toISOString(), expiresAt.toISOString()];
+      const { id, state, protocol, ownerId, scopeId, refreshDueAt, expiresAt } = record;
+      const instants = [refreshDueAt.toISOString(), expiresAt.toISOString()];
       insert.run(id, state.split('.')[0], protocol, ownerId, scopeId, ...instants, JSON.stringify(record));
       for (const text of record.tags) tag.run(text, id);
       for (const text of wordsOf(record.name)) word.run(text, id);

@@ -67,5 +67,5 @@ export class Adoption {
 function secondChance(record: CredentialRecord, now: Date): Partial<CredentialRecord> {
   if (record.state === 'pending.misconfigured') return { state: 'pending.unverified', failure: null };
   const refused = record.state === 'valid.degraded' && record.failure?.class === 'configuration';
-  return refused ? { state: 'valid.expiringSoon', failure: null, dueAt: now } : {};
+  return refused ? { state: 'valid.expiringSoon', failure: null, refreshDueAt: now } : {};
 }

@@ -66,11 +66,17 @@ export type CredentialSummary = Pick<
   | 'issuedAt'
   | 'expiresAt'
   | 'refreshable'
-  | 'dueAt'
+  | 'grantExpiresAt'
+  | 'idleExpiresAt'
+  | 'secretExpiresAt'
   | 'failure'
   | 'lastRefreshedAt'
   | 'createdAt'
-> & { readonly endpoint: string };
+> & {
+  readonly endpoint: string;
+  /** When the scheduler looks at it next, for whatever; `null` for never. */
+  readonly dueAt: Date | null;
+};
 
 /** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`. */
 export interface OperatorHandle {

@@ -1,14 +1,17 @@
 import type { CredentialSummary } from './client.ts';
 import { errorOfCode, ReauthorizationRequiredError, TransientError, type CredentialError } from './errors.ts';
-import { lifecycleStateOf, type CredentialRecord } from './lifecycle/credential.ts';
+import { dueAtOf, lifecycleStateOf, type CredentialRecord } from './lifecycle/credential.ts';
 
 /** The record without anything that only the engine needs. */
 export function summaryOf(record: CredentialRecord, endpoint: string): CredentialSummary {
   const { id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health } = record;
-  const { generation, issuedAt, expiresAt, refreshable, dueAt, failure, lastRefreshedAt, createdAt } = record;
+  const { generation, issuedAt, expiresAt, refreshable, failure, lastRefreshedAt, createdAt } = record;
+  const { grantExpiresAt, idleExpiresAt, secretExpiresAt } = record;
+  const dueAt = dueAtOf(record);
   return {
     ...{ id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health },
     ...{ generation, issuedAt, expiresAt, refreshable, dueAt, failure, lastRefreshedAt, createdAt, endpoint },
+    ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt },
   };
 }
 

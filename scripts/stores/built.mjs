@@ -27,13 +27,19 @@ export const ports = { clock: systemClock, random: systemRandom, fetch: systemFe
 export function aRecord(overrides) {
   const now = new Date('2026-03-01T12:00:00.000Z');
   return {
-    ...{ schemaVersion: 1, name: 'Example', protocol: 'oauth2', ownerId: null, scopeId: null, tags: [] },
+    ...{ schemaVersion: 2, name: 'Example', protocol: 'oauth2', ownerId: null, scopeId: null, tags: [] },
     ...{ origin: 'registered', config: {}, state: 'valid.fresh', stateChangedAt: now, reason: 'registered' },
     ...{ health: 'unknown', registered: { field: 'registered', generation: 0, attemptId: 'registered' }, grant: null },
     ...{ generation: 0, generationReason: 'registered', revision: 1, issuedAt: null, expiresAt: null },
     ...{
       refreshable: true,
-      dueAt: null,
+      grantExpiresAt: null,
+      idleExpiresAt: null,
+      secretExpiresAt: null,
+      refreshDueAt: null,
+      testDueAt: null,
+      rotationDueAt: null,
+      noticeDueAt: null,
       retryNotBefore: null,
       failedAttempts: 0,
       failure: null,

@@ -73,9 +73,12 @@ export interface SecretPointer {
   readonly attemptId: string;
 }
 
+/** Version of the record's form. `parseRecord` reads every older one. */
+export const SCHEMA_VERSION = 2;
+
 /** A credential as the record store keeps it. No secret is in here. */
 export interface CredentialRecord {
-  readonly schemaVersion: 1;
+  readonly schemaVersion: typeof SCHEMA_VERSION;
   readonly id: CredentialId;
   readonly name: string;
   readonly protocol: string;
@@ -103,8 +106,20 @@ export interface CredentialRecord {
   readonly expiresAt: Date | null;
   /** Whether a new grant can be had without a person. */
   readonly refreshable: boolean;
-  /** When the scheduler has to look at it next; `null` for never. */
-  readonly dueAt: Date | null;
+  /** When the grant itself ends (refresh token, session), however often it is refreshed; `null` when not known. */
+  readonly grantExpiresAt: Date | null;
+  /** When the grant lapses unless it is refreshed before; `null` when it does not, or nobody said. */
+  readonly idleExpiresAt: Date | null;
+  /** When what its owner entered ends (password, key, certificate); `null` when not known. */
+  readonly secretExpiresAt: Date | null;
+  /** When the scheduler has to look at the grant next: refresh, recovery, or the end of its life; `null` for never. */
+  readonly refreshDueAt: Date | null;
+  /** When the next scheduled test is due. */
+  readonly testDueAt: Date | null;
+  /** When the next step of a rotation is due. */
+  readonly rotationDueAt: Date | null;
+  /** When its owner has to be told of an end that comes near. */
+  readonly noticeDueAt: Date | null;
   /** Until then nothing is tried by itself: back-off, or the endpoint's own wish. */
   readonly retryNotBefore: Date | null;
   /** Failed tries since the last success. */
@@ -132,7 +147,7 @@ const pointer = z.strictObject({
 const json = z.custom<JsonObject>(isJsonObject);
 
 const recordSchema = z.strictObject({
-  schemaVersion: z.literal(1),
+  schemaVersion: z.literal(SCHEMA_VERSION),
   id: z.string(),
   name: z.string(),
   protocol: z.string(),
@@ -153,7 +168,13 @@ const recordSchema = z.strictObject({
   issuedAt: instant.nullable(),
   expiresAt: instant.nullable(),
   refreshable: z.boolean(),
-  dueAt: instant.nullable(),
+  grantExpiresAt: instant.nullable(),
+  idleExpiresAt: instant.nullable(),
+  secretExpiresAt: instant.nullable(),
+  refreshDueAt: instant.nullable(),
+  testDueAt: instant.nullable(),
+  rotationDueAt: instant.nullable(),
+  noticeDueAt: instant.nullable(),
   retryNotBefore: instant.nullable(),
   failedAttempts: z.int().nonnegative(),
   failure: z
@@ -170,6 +191,31 @@ const recordSchema = z.strictObject({
   updatedAt: instant,
 });
 
+/** When the scheduler has to look at a record next, for whatever; `null` for never. */
+export function dueAtOf(record: Pick<CredentialRecord, (typeof DUE_TIMES)[number]>): Date | null {
+  const instants = DUE_TIMES.flatMap((name) => record[name] ?? []);
+  return instants.length === 0 ? null : instants.reduce((a, b) => (a <= b ? a : b));
+}
+
+const DUE_TIMES = ['refreshDueAt', 'testDueAt', 'rotationDueAt', 'noticeDueAt'] as const;
+
+/** What a record of version 1 did not have. */
+const ADDED_IN_2 = {
+  grantExpiresAt: null,
+  idleExpiresAt: null,
+  secretExpiresAt: null,
+  testDueAt: null,
+  rotationDueAt: null,
+  noticeDueAt: null,
+};
+
+/** A record's JSON of any older version as one of this version. */
+function upgraded(value: unknown): unknown {
+  if (!isJsonObject(value) || value['schemaVersion'] !== 1) return value;
+  const { dueAt, ...kept } = value;
+  return { ...kept, ...ADDED_IN_2, schemaVersion: SCHEMA_VERSION, refreshDueAt: dueAt ?? null };
+}
+
 /** Text form of a record: JSON with ISO 8601 instants. */
 export function encodeRecord(record: CredentialRecord): string {
   return JSON.stringify(record);
@@ -183,13 +229,13 @@ export function encodeRecord(record: CredentialRecord): string {
 export function parseRecord(text: string): CredentialRecord {
   const value = parseJson(text);
   const version = value instanceof Object && 'schemaVersion' in value ? value.schemaVersion : undefined;
-  if (typeof version === 'number' && version > 1) {
+  if (typeof version === 'number' && version > SCHEMA_VERSION) {
     throw new StorageError(
       'ERR_STORE_SCHEMA_TOO_NEW',
-      `A record has schema version ${String(version)}; this version reads 1.`,
+      `A record has schema version ${String(version)}; this version reads up to ${String(SCHEMA_VERSION)}.`,
     );
   }
-  const result = recordSchema.safeParse(value);
+  const result = recordSchema.safeParse(upgraded(value));
   if (result.success) return result.data;
   const where = result.error.issues[0]?.path.join('.') ?? 'record';
   throw new StorageError('ERR_STORE_RECORD_INVALID', `A stored record is not valid at "${where}".`);

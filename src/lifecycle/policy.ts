@@ -46,7 +46,7 @@ export function stableFraction(id: string): number {
 }
 
 /** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
-export function refreshDueAt(id: string, { issuedAt, expiresAt }: Life): Date {
+export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Date {
   const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
   const jitter = 0.1 * margin * stableFraction(id);
   return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
@@ -92,7 +92,7 @@ function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: bo
   if (!life || !record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
   if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
     return { decision: 'refreshFirst', reason: 'refreshDue' };
-  return now >= refreshDueAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+  return now >= plannedRefreshAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
 }
 
 export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
@@ -100,7 +100,7 @@ export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
 /** What the scheduler does with a record whose due time has come. */
 export function decideDue(record: CredentialRecord, now: Date): DueDecision {
   const state = lifecycleStateOf(record.state);
-  if (record.dueAt === null || now < record.dueAt || state === 'revoked')
+  if (record.refreshDueAt === null || now < record.refreshDueAt || state === 'revoked')
     return { decision: 'none', reason: record.reason };
   if (state === 'refreshing') return { decision: 'refresh', reason: 'recovering' };
   if (state === 'valid' && !canRefresh(record, now)) {
@@ -121,7 +121,7 @@ function canRefresh(record: CredentialRecord, now: Date): boolean {
 export interface Settlement {
   readonly state: StatePath;
   readonly reason: Reason;
-  readonly dueAt: Date | null;
+  readonly refreshDueAt: Date | null;
   readonly retryNotBefore: Date | null;
 }
 
@@ -131,17 +131,17 @@ export function settleRefreshed(
   issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean },
 ): Settlement {
   const life = lifeOf(issued);
-  const dueAt = life === null ? null : issued.refreshable ? refreshDueAt(id, life) : life.expiresAt;
-  return { state: 'valid.fresh', reason: 'refreshed', dueAt, retryNotBefore: null };
+  const refreshDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  return { state: 'valid.fresh', reason: 'refreshed', refreshDueAt, retryNotBefore: null };
 }
 
 /** After the end of a life that nothing can prolong, or nothing yet. */
 export function settleExpired(record: CredentialRecord, now: Date): Settlement {
   if (isBackingOff(record, now)) {
     const { retryNotBefore } = record;
-    return { state: 'expired.retrying', reason: record.reason, dueAt: retryNotBefore, retryNotBefore };
+    return { state: 'expired.retrying', reason: record.reason, refreshDueAt: retryNotBefore, retryNotBefore };
   }
-  const never = { dueAt: null, retryNotBefore: null };
+  const never = { refreshDueAt: null, retryNotBefore: null };
   if (record.failure?.class === 'configuration') {
     return { state: 'pending.misconfigured', reason: 'configurationFailure', ...never };
   }
@@ -175,14 +175,14 @@ export function settleFailed(
     case 'permanent': {
       const reason: Reason = attempt.inDoubt ? 'ambiguousRefresh' : 'grantRefused';
       return alive
-        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt, retryNotBefore: null }
-        : { state: 'expired.needsUser', reason, dueAt: null, retryNotBefore: null };
+        ? { state: 'valid.degraded', reason, refreshDueAt: record.expiresAt, retryNotBefore: null }
+        : { state: 'expired.needsUser', reason, refreshDueAt: null, retryNotBefore: null };
     }
     case 'configuration': {
       const reason = 'configurationFailure';
       return alive
-        ? { state: 'valid.degraded', reason, dueAt: record.expiresAt, retryNotBefore: null }
-        : { state: 'pending.misconfigured', reason, dueAt: null, retryNotBefore: null };
+        ? { state: 'valid.degraded', reason, refreshDueAt: record.expiresAt, retryNotBefore: null }
+        : { state: 'pending.misconfigured', reason, refreshDueAt: null, retryNotBefore: null };
     }
     default:
       if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
@@ -201,12 +201,17 @@ function settleTransient(record: CredentialRecord, error: CredentialError, now: 
   const retryNotBefore = retryAt(record, error, now);
   // The end of the token's life is looked at too, however long the endpoint wants to be left alone.
   const endsFirst = alive && record.expiresAt !== null && record.expiresAt < retryNotBefore;
-  return { state, reason: 'transientFailure', dueAt: endsFirst ? record.expiresAt : retryNotBefore, retryNotBefore };
+  return {
+    state,
+    reason: 'transientFailure',
+    refreshDueAt: endsFirst ? record.expiresAt : retryNotBefore,
+    retryNotBefore,
+  };
 }
 
 /** A spent token without an answer: presented again at `retryNotBefore`, by whoever has the claim then. */
 export function settleAnswerLost(retryNotBefore: Date): Settlement {
-  return { state: 'refreshing.ambiguous', reason: 'answerLost', dueAt: retryNotBefore, retryNotBefore };
+  return { state: 'refreshing.ambiguous', reason: 'answerLost', refreshDueAt: retryNotBefore, retryNotBefore };
 }
 
 /** Exponential back-off with a stable jitter; the endpoint's own wish wins when it is later. */

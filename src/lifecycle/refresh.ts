@@ -126,8 +126,8 @@ async function recoverAttempt(
   if (open.healing && now.getTime() - spentAt.getTime() > traits.reuseGraceMs) {
     return settleLost(surroundings, { record, attempt: open, claim });
   }
-  const dueAt = healAt(traits, open.sentAt);
-  return now < dueAt ? settleAmbiguous(surroundings, { record, attempt: open, claim, dueAt }) : null;
+  const refreshDueAt = healAt(traits, open.sentAt);
+  return now < refreshDueAt ? settleAmbiguous(surroundings, { record, attempt: open, claim, refreshDueAt }) : null;
 }
 
 async function writeIntent(
@@ -155,7 +155,7 @@ async function writeIntent(
     closedAt: null,
   };
   // Due from now on: when this holder dies, any scheduler takes over as soon as the claim has run out.
-  const next = revised(record, { state: 'refreshing.claimed', reason: input.reason, dueAt: now }, now);
+  const next = revised(record, { state: 'refreshing.claimed', reason: input.reason, refreshDueAt: now }, now);
   const written = await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt });
   // Somebody wrote without a claim, for example a revocation: look again.
   return written

@@ -1,7 +1,7 @@
 import { z } from 'zod/v4';
 import { ConfigurationError } from '../errors.ts';
 import { Secret } from '../secret.ts';
-import type { CredentialRecord } from './credential.ts';
+import { SCHEMA_VERSION, type CredentialRecord } from './credential.ts';
 import { eventsOf, type Surroundings } from './effects.ts';
 
 // No control characters: names and tags are printed on terminals and in logs.
@@ -45,7 +45,7 @@ export async function registerRecord(
   const secret = driver.parseSecret(registration.secret, config);
   const now = ports.clock.now();
   const record: CredentialRecord = {
-    schemaVersion: 1,
+    schemaVersion: SCHEMA_VERSION,
     id: registration.id,
     ...names,
     protocol: driver.protocol,
@@ -63,7 +63,13 @@ export async function registerRecord(
     issuedAt: null,
     expiresAt: null,
     refreshable: true,
-    dueAt: null,
+    grantExpiresAt: null,
+    idleExpiresAt: null,
+    secretExpiresAt: null,
+    refreshDueAt: null,
+    testDueAt: null,
+    rotationDueAt: null,
+    noticeDueAt: null,
     retryNotBefore: null,
     failedAttempts: 0,
     failure: null,

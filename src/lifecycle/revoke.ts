@@ -24,7 +24,7 @@ export async function revokeCredential(
     const now = ports.clock.now();
     const next = revised(
       record,
-      { state: 'revoked.byUser', reason: 'revokedByUser', dueAt: null, retryNotBefore: null, failure: null },
+      { state: 'revoked.byUser', reason: 'revokedByUser', refreshDueAt: null, retryNotBefore: null, failure: null },
       now,
     );
     const events = eventsOf(['credential.revoked'], next, ports);

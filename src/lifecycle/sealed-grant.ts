@@ -10,6 +10,10 @@ const sealedGrantSchema = z.strictObject({
   issuedAt: instant,
   expiresAt: instant.nullable(),
   refreshable: z.boolean(),
+  // Absent in grants that were sealed before these facts were known.
+  grantExpiresAt: instant.nullable().default(null),
+  idleExpiresAt: instant.nullable().default(null),
+  secretExpiresAt: instant.nullable().default(null),
 });
 
 /** A grant is sealed with its own facts, so that an answer that was stored but not yet pointed at can still be committed. */
@@ -19,6 +23,9 @@ export function encodeSealedGrant(issued: Issued): Secret<JsonObject> {
     issuedAt: issued.issuedAt.toISOString(),
     expiresAt: issued.expiresAt?.toISOString() ?? null,
     refreshable: issued.refreshable,
+    grantExpiresAt: issued.grantExpiresAt?.toISOString() ?? null,
+    idleExpiresAt: issued.idleExpiresAt?.toISOString() ?? null,
+    secretExpiresAt: issued.secretExpiresAt?.toISOString() ?? null,
   });
 }
 

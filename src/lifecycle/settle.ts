@@ -72,6 +72,7 @@ export async function sealGrant(
 export async function commitGrant(surroundings: Surroundings, underWay: Answered): Promise<Settled> {
   const { records, ports } = surroundings;
   const { attempt, claim, issued } = underWay;
+  const { grantExpiresAt = null, idleExpiresAt = null } = issued;
   for (;;) {
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (lifecycleStateOf(record.state) === 'revoked') return discardGrant(surroundings, record, underWay);
@@ -88,6 +89,9 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
         issuedAt,
         expiresAt,
         refreshable,
+        grantExpiresAt,
+        idleExpiresAt,
+        secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
         failedAttempts: 0,
         failure: null,
         notices: [],
@@ -188,9 +192,9 @@ function endedAt(record: CredentialRecord, now: Date): CredentialRecord {
 /** Too early to present a token again that may be spent: the record says so and when it will be tried. */
 export async function settleAmbiguous(
   surroundings: Surroundings,
-  { dueAt, ...underWay }: UnderWay & { dueAt: Date },
+  { refreshDueAt, ...underWay }: UnderWay & { refreshDueAt: Date },
 ): Promise<Settled> {
-  const settlement = settleAnswerLost(dueAt);
+  const settlement = settleAnswerLost(refreshDueAt);
   return writeSettlement(surroundings, underWay, { settlement, changes: {}, types: [] });
 }
 

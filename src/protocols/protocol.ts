@@ -26,6 +26,50 @@ export interface Issued {
   readonly issuedAt: Date;
   readonly expiresAt: Date | null;
   readonly refreshable: boolean;
+  /** When the grant itself ends, however often it is refreshed (refresh token, session); absent when nobody said. */
+  readonly grantExpiresAt?: Date | null;
+  /** When the grant lapses unless it is refreshed before. */
+  readonly idleExpiresAt?: Date | null;
+  /** When the registered secret ends (password, key, certificate). Absent: what was known stays. */
+  readonly secretExpiresAt?: Date | null;
+}
+
+/**
+ * How the old and the new secret of a credential live beside each other:
+ *
+ * - `dual`: both are accepted until the old one is retired (two API keys);
+ * - `standby`: two accounts alternate; the new secret belongs to the one that is not in use;
+ * - `none`: one secret, and from `set` on the old one is dead (the password of one account).
+ */
+export type RotationOverlap = 'dual' | 'standby' | 'none';
+
+/** What a step of a rotation works with. `registered` and `grant` are the ones in use. */
+export interface RotationInput extends DriverInput {
+  /** The secret that is to replace `registered`, whole. It is sealed durably before the first `set`. */
+  readonly candidate: Secret<JsonObject>;
+  /**
+   * An earlier process began this step and its end is not known: find out before doing it again, with one login at most
+   * that can fail.
+   */
+  readonly resumed: boolean;
+}
+
+/**
+ * Replaces what the owner entered, in four steps. Each can be run again after a crash at any point and then ends where
+ * one run would have ended. A step that fails throws; `ERR_ROTATION_CANDIDATE_REFUSED` says that another candidate may do.
+ */
+export interface RotationDriver {
+  overlap(config: JsonObject): RotationOverlap;
+  /** Makes a candidate. It changes nothing that is in use; what it makes elsewhere is undone by `retire`. */
+  create(input: DriverInput & { readonly previous: Secret<JsonObject> | null }): Promise<Secret<JsonObject>>;
+  /** Makes the other side accept the candidate. */
+  set(input: RotationInput): Promise<void>;
+  /** Proves the candidate. Answers the grant that comes from it, or `null` when the present grant stays good. */
+  test(input: RotationInput): Promise<Issued | null>;
+  /** Makes the candidate the one that others use too (labels, pointers at the other side). */
+  finish(input: RotationInput): Promise<void>;
+  /** Ends a secret that is no longer in use, or a candidate that was dropped. */
+  retire(input: DriverInput & { readonly retired: Secret<JsonObject> }): Promise<'retired' | 'unsupported'>;
 }
 
 /** What is known about a refresh before it is made. */
@@ -78,6 +122,10 @@ export interface ProtocolDriver {
   test(input: DriverInput): Promise<TestResult>;
   /** Ends the grant at the other side, when it offers that. */
   revoke(input: DriverInput): Promise<'revoked' | 'unsupported'>;
+  /** Absent when this protocol cannot replace a secret by itself. */
+  readonly rotation?: RotationDriver;
+  /** Gives back what the driver holds open (connections). Called once, when the engine closes. */
+  close?(): Promise<void>;
 }
 
 export type DriverFactory = (ports: Ports) => ProtocolDriver;

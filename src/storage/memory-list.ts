@@ -11,8 +11,8 @@ export interface ListedRow {
 /** What of a record a listing looks at. */
 export type Listed = Pick<
   CredentialRecord,
-  'name' | 'ownerId' | 'protocol' | 'state' | 'scopeId' | 'tags' | 'dueAt' | 'expiresAt'
->;
+  'name' | 'ownerId' | 'protocol' | 'state' | 'scopeId' | 'tags' | 'expiresAt'
+> & { readonly dueAt: Date | null };
 
 /** The sort key of a record that a listing shows; `null` for one that it does not. */
 export function matchingKey(record: Listed, { filter, tags, words, order }: Listing): string | null {

@@ -5,6 +5,7 @@ import {
   parseRecord,
   type CredentialId,
   type CredentialRecord,
+  dueAtOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
@@ -99,7 +100,7 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     const listing = parseListing(filter);
     const rows: ListedRow[] = [];
     for (const record of this.#records()) {
-      const key = matchingKey(record, listing);
+      const key = matchingKey({ ...record, dueAt: dueAtOf(record) }, listing);
       if (key !== null) rows.push({ record, key });
     }
     return pageOf(listing, sortRows(rows, listing.after).slice(0, listing.limit + 1));
@@ -129,6 +130,7 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     const { now, except = [] } = options;
     const { ms } = this.#clock.hostTime();
     const due = this.#records()
+      .map((record) => ({ id: record.id, dueAt: dueAtOf(record) }))
       .filter(({ id, dueAt }) => dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms))
       .sort((a, b) => Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id))
       .slice(0, options.limit);
@@ -150,7 +152,7 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async nextDueAt(): Promise<Date | null> {
-    const due = this.#records().flatMap(({ dueAt }) => (dueAt === null ? [] : [dueAt.getTime()]));
+    const due = this.#records().flatMap((record) => dueAtOf(record)?.getTime() ?? []);
     return due.length === 0 ? null : new Date(due.reduce((a, b) => Math.min(a, b)));
   }
 

@@ -5,6 +5,7 @@ import {
   parseRecord,
   type CredentialId,
   type CredentialRecord,
+  dueAtOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
@@ -338,7 +339,7 @@ function columns(record: CredentialRecord): Parameter[] {
     record.protocol,
     record.ownerId,
     record.scopeId,
-    record.dueAt?.toISOString() ?? null,
+    dueAtOf(record)?.toISOString() ?? null,
     record.expiresAt?.toISOString() ?? null,
     encodeRecord(record),
   ];

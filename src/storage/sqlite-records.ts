@@ -6,6 +6,7 @@ import {
   parseRecord,
   type CredentialId,
   type CredentialRecord,
+  dueAtOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
@@ -275,7 +276,7 @@ function columns(record: CredentialRecord): Record<string, string | number | nul
     protocol: record.protocol,
     ownerId: record.ownerId,
     scopeId: record.scopeId,
-    dueAt: record.dueAt?.toISOString() ?? null,
+    dueAt: dueAtOf(record)?.toISOString() ?? null,
     expiresAt: record.expiresAt?.toISOString() ?? null,
     record: encodeRecord(record),
   };

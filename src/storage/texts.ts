@@ -43,6 +43,17 @@ export function instantText(field: string, instant: Date): string {
   throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The instant ${field} is not within the years 0000 to 9999.`);
 }
 
+const INSTANTS = [
+  'refreshDueAt',
+  'testDueAt',
+  'rotationDueAt',
+  'noticeDueAt',
+  'expiresAt',
+  'issuedAt',
+  'createdAt',
+  'updatedAt',
+] as const;
+
 /** Refuses a record that some driver could not keep, before anything is written. */
 export function requireStorable(record: CredentialRecord): void {
   requireId('id', record.id);
@@ -51,7 +62,7 @@ export function requireStorable(record: CredentialRecord): void {
   if (record.ownerId !== null) requireText('ownerId', record.ownerId, TEXT_LIMITS.ownerId);
   if (record.scopeId !== null) requireText('scopeId', record.scopeId, TEXT_LIMITS.scopeId);
   for (const tag of record.tags) requireText('tags', tag, TEXT_LIMITS.tag);
-  for (const field of ['dueAt', 'expiresAt', 'issuedAt', 'createdAt', 'updatedAt'] as const) {
+  for (const field of INSTANTS) {
     const instant = record[field];
     if (instant !== null) instantText(field, instant);
   }

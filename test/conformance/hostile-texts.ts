@@ -104,7 +104,7 @@ export function hostileTextConformance(store: () => RecordStore): void {
     });
 
     it('an instant whose text does not sort is refused', async () => {
-      const record = aRecord({ dueAt: new Date(8.64e15) });
+      const record = aRecord({ refreshDueAt: new Date(8.64e15) });
       await expect(store().insert(record, [])).rejects.toMatchObject({ code: 'ERR_CONFIG_MALFORMED' });
     });
   });

@@ -72,7 +72,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
     });
 
     describe('claims', () => {
-      beforeEach(() => store.insert(aRecord({ dueAt: NOW }), []));
+      beforeEach(() => store.insert(aRecord({ refreshDueAt: NOW }), []));
       const { id } = aRecord();
 
       it('are held by one at a time, with a fence that grows', async () => {
@@ -126,16 +126,16 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       });
 
       it('are not given for what the asker works on already', async () => {
-        await store.insert(aRecord({ id: 'mine', dueAt: NOW }), []);
+        await store.insert(aRecord({ id: 'mine', refreshDueAt: NOW }), []);
         const options = { limit: 10, owner: 'a', leaseMs: LEASE_MS, now: NOW };
         const claims = await store.claimDue({ ...options, except: ['mine', "x' OR 1=1"] });
         expect(claims.map((claim) => claim.credentialId)).toEqual([id]);
       });
 
       it('are given for due records only, most urgent first, each to one', async () => {
-        await store.insert(aRecord({ id: 'late', dueAt: secondsAfter(NOW, -60) }), []);
-        await store.insert(aRecord({ id: 'future', dueAt: secondsAfter(NOW, 60) }), []);
-        await store.insert(aRecord({ id: 'never', dueAt: null }), []);
+        await store.insert(aRecord({ id: 'late', refreshDueAt: secondsAfter(NOW, -60) }), []);
+        await store.insert(aRecord({ id: 'future', refreshDueAt: secondsAfter(NOW, 60) }), []);
+        await store.insert(aRecord({ id: 'never', refreshDueAt: null }), []);
         const options = { limit: 10, owner: 'a', leaseMs: LEASE_MS, now: NOW };
         expect((await store.claimDue({ ...options, limit: 1 })).map((claim) => claim.credentialId)).toEqual(['late']);
         expect((await store.claimDue(options)).map((claim) => claim.credentialId)).toEqual([id]);
@@ -178,13 +178,16 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
 
     describe('lists', () => {
       beforeEach(async () => {
-        await store.insert(aRecord({ id: 'a', ownerId: 'alice', tags: ['x', 'y'], scopeId: 's1', dueAt: NOW }), []);
+        await store.insert(
+          aRecord({ id: 'a', ownerId: 'alice', tags: ['x', 'y'], scopeId: 's1', refreshDueAt: NOW }),
+          [],
+        );
         await store.insert(
           aRecord({ id: 'b', ownerId: 'alice', tags: ['x'], protocol: 'basic', name: 'GitHub (Production)' }),
           [],
         );
         await store.insert(
-          aValidRecord(60, { id: 'c', ownerId: 'bob', tags: ['y'], dueAt: secondsAfter(NOW, 60) }),
+          aValidRecord(60, { id: 'c', ownerId: 'bob', tags: ['y'], refreshDueAt: secondsAfter(NOW, 60) }),
           [],
         );
       });
@@ -219,7 +222,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       });
 
       it('most urgent first by due time and by end of the grant, page by page', async () => {
-        await store.insert(aValidRecord(30, { id: 'd', dueAt: secondsAfter(NOW, -60) }), []);
+        await store.insert(aValidRecord(30, { id: 'd', refreshDueAt: secondsAfter(NOW, -60) }), []);
         const far = secondsAfter(NOW, 7_200);
         expect(await everyId({ dueBefore: far, limit: 1 })).toEqual(['d', 'a', 'c']);
         expect(await everyId({ expiringBefore: far, limit: 1 })).toEqual(['d', 'c']);

@@ -14,7 +14,7 @@ import {
   healAt,
   marginMs,
   recordedFailure,
-  refreshDueAt,
+  plannedRefreshAt,
   settleExpired,
   settleFailed,
   settleRefreshed,
@@ -52,7 +52,7 @@ describe('the refresh margin', () => {
     fc.assert(
       fc.property(fc.string(), fc.integer({ min: 1000, max: 10 ** 11 }), (id, lifeMs) => {
         const expiresAt = new Date(NOW.getTime() + lifeMs);
-        const due = refreshDueAt(id, { issuedAt: NOW, expiresAt });
+        const due = plannedRefreshAt(id, { issuedAt: NOW, expiresAt });
         expect(marginMs(lifeMs)).toBeLessThanOrEqual(lifeMs / 2);
         expect(due.getTime()).toBeLessThan(expiresAt.getTime());
         expect(due.getTime()).toBeGreaterThanOrEqual(NOW.getTime());
@@ -62,9 +62,9 @@ describe('the refresh margin', () => {
 
   it('has a jitter that is stable per credential, spreads, and only makes it earlier', () => {
     const life = { issuedAt: NOW, expiresAt: secondsAfter(NOW, HOUR) };
-    const dues = Array.from({ length: 200 }, (_, index) => refreshDueAt(`cr_${String(index)}`, life).getTime());
+    const dues = Array.from({ length: 200 }, (_, index) => plannedRefreshAt(`cr_${String(index)}`, life).getTime());
     const latest = life.expiresAt.getTime() - 15 * 60_000;
-    expect(refreshDueAt('cr_1', life)).toEqual(refreshDueAt('cr_1', life));
+    expect(plannedRefreshAt('cr_1', life)).toEqual(plannedRefreshAt('cr_1', life));
     expect(Math.max(...dues)).toBeLessThanOrEqual(latest);
     expect(Math.min(...dues)).toBeGreaterThanOrEqual(latest - 90_000);
     expect(new Set(dues).size).toBeGreaterThan(190);
@@ -206,7 +206,7 @@ describe('a failed refresh', () => {
 
   it('is looked at again when a degraded token ends, and then expires', () => {
     const settlement = settleFailed(alive, invalidGrant, attempt, later);
-    expect(settlement.dueAt).toEqual(alive.expiresAt);
+    expect(settlement.refreshDueAt).toEqual(alive.expiresAt);
     const degraded = { ...alive, ...settlement };
     expect(decideDue(degraded, secondsAfter(NOW, HOUR)).decision).toBe('expire');
     expect(settleExpired(degraded, secondsAfter(NOW, HOUR))).toMatchObject({
@@ -225,13 +225,13 @@ describe('a failed refresh', () => {
   it('says that the token ended, even while the endpoint wants to be left alone for longer', () => {
     const limited = new TransientError('ERR_ENDPOINT_RATE_LIMITED', 'slow', { retryAfterMs: 2 * HOUR * 1000 });
     const settlement = settleFailed(alive, limited, attempt, later);
-    expect(settlement).toMatchObject({ state: 'valid.expiringSoon', dueAt: alive.expiresAt });
+    expect(settlement).toMatchObject({ state: 'valid.expiringSoon', refreshDueAt: alive.expiresAt });
     const waiting = { ...alive, ...settlement };
     const end = secondsAfter(NOW, HOUR);
     expect(decideDue(waiting, end).decision).toBe('expire');
     expect(settleExpired(waiting, end)).toMatchObject({
       state: 'expired.retrying',
-      dueAt: settlement.retryNotBefore,
+      refreshDueAt: settlement.retryNotBefore,
     });
     expect(decideUse({ ...waiting, ...settleExpired(waiting, end) }, end).decision).toBe('refuse');
   });
@@ -239,7 +239,7 @@ describe('a failed refresh', () => {
   it('backs off longer each time, up to five minutes, and never earlier than the endpoint asks', () => {
     const delay = (failedAttempts: number, retryAfterMs = 0): number => {
       const error = new TransientError('ERR_ENDPOINT_RATE_LIMITED', 'slow', { retryAfterMs });
-      const due = settleFailed({ ...dead, failedAttempts }, error, attempt, later).dueAt;
+      const due = settleFailed({ ...dead, failedAttempts }, error, attempt, later).refreshDueAt;
       return (due?.getTime() ?? 0) - later.getTime();
     };
     expect(delay(1)).toBeGreaterThan(delay(0));
@@ -267,13 +267,13 @@ describe('a failed refresh', () => {
 
 describe('what is due', () => {
   it.each<[string, CredentialRecord, number, string]>([
-    ['refreshes a valid one', aValidRecord(HOUR, { dueAt: secondsAfter(NOW, 10) }), 10, 'refresh'],
-    ['does nothing before the time', aValidRecord(HOUR, { dueAt: secondsAfter(NOW, 10) }), 9, 'none'],
-    ['recovers an open attempt', aValidRecord(HOUR, { state: 'refreshing.sent', dueAt: NOW }), 0, 'refresh'],
-    ['does nothing for a revoked one', aValidRecord(HOUR, { state: 'revoked.byUser', dueAt: NOW }), 0, 'none'],
+    ['refreshes a valid one', aValidRecord(HOUR, { refreshDueAt: secondsAfter(NOW, 10) }), 10, 'refresh'],
+    ['does nothing before the time', aValidRecord(HOUR, { refreshDueAt: secondsAfter(NOW, 10) }), 9, 'none'],
+    ['recovers an open attempt', aValidRecord(HOUR, { state: 'refreshing.sent', refreshDueAt: NOW }), 0, 'refresh'],
+    ['does nothing for a revoked one', aValidRecord(HOUR, { state: 'revoked.byUser', refreshDueAt: NOW }), 0, 'none'],
     [
       'expires one that cannot be refreshed',
-      aValidRecord(10, { refreshable: false, dueAt: secondsAfter(NOW, 10) }),
+      aValidRecord(10, { refreshable: false, refreshDueAt: secondsAfter(NOW, 10) }),
       10,
       'expire',
     ],
@@ -283,9 +283,9 @@ describe('what is due', () => {
 
   it('comes from the expiry when the other side named one, and never without', () => {
     const issued = { issuedAt: NOW, expiresAt: secondsAfter(NOW, HOUR), refreshable: true };
-    expect(settleRefreshed('cr_1', issued).dueAt).toEqual(refreshDueAt('cr_1', issued));
-    expect(settleRefreshed('cr_1', { ...issued, refreshable: false }).dueAt).toEqual(issued.expiresAt);
-    expect(settleRefreshed('cr_1', { ...issued, expiresAt: null }).dueAt).toBeNull();
+    expect(settleRefreshed('cr_1', issued).refreshDueAt).toEqual(plannedRefreshAt('cr_1', issued));
+    expect(settleRefreshed('cr_1', { ...issued, refreshable: false }).refreshDueAt).toEqual(issued.expiresAt);
+    expect(settleRefreshed('cr_1', { ...issued, expiresAt: null }).refreshDueAt).toBeNull();
   });
 });
 

@@ -50,7 +50,9 @@ describe.each<[string, () => string]>([
       for (let start = 0; start < DUE; start += 100) {
         const batch = Array.from({ length: 100 }, (_, index) => start + index);
         await Promise.all(
-          batch.map((index) => records.insert(aRecord({ id: id(index), dueAt: secondsAfter(NOW, -(index % 97)) }), [])),
+          batch.map((index) =>
+            records.insert(aRecord({ id: id(index), refreshDueAt: secondsAfter(NOW, -(index % 97)) }), []),
+          ),
         );
       }
       const job = { job: 'claimDue', database, now: NOW.toISOString(), limit: 50 };

@@ -92,7 +92,7 @@ const record: fc.Arbitrary<CredentialRecord> = fc
     ownerId: fc.option(word),
     scopeId: fc.option(word),
     tags: fc.array(word, { maxLength: 3 }),
-    dueAt: instant,
+    refreshDueAt: instant,
     expiresAt: instant,
   })
   .map((fields) => aRecord(fields));

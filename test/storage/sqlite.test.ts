@@ -96,7 +96,7 @@ describe('a SQLite file', () => {
     await records.insert(aRecord({ id: 'newer' }), []);
     await records.insert(aRecord({ id: 'broken' }), []);
     const db = new Database(path);
-    db.exec(`UPDATE records SET record = replace(record, '"schemaVersion":1', '"schemaVersion":2') WHERE id = 'newer'`);
+    db.exec(`UPDATE records SET record = json_set(record, '$.schemaVersion', 99) WHERE id = 'newer'`);
     db.exec(`UPDATE records SET record = '{' WHERE id = 'broken'`);
     await expect(records.get('newer')).rejects.toMatchObject({ code: 'ERR_STORE_SCHEMA_TOO_NEW' });
     await expect(records.get('broken')).rejects.toMatchObject({ code: 'ERR_STORE_RECORD_INVALID' });

@@ -9,7 +9,7 @@ export function secondsAfter(instant: Date, seconds: number): Date {
 /** A valid record of a credential that nobody has used yet. */
 export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRecord {
   return {
-    schemaVersion: 1,
+    schemaVersion: 2,
     id: 'cr_0123456789',
     name: 'Example',
     protocol: 'oauth2',
@@ -30,7 +30,13 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     issuedAt: null,
     expiresAt: null,
     refreshable: true,
-    dueAt: null,
+    grantExpiresAt: null,
+    idleExpiresAt: null,
+    secretExpiresAt: null,
+    refreshDueAt: null,
+    testDueAt: null,
+    rotationDueAt: null,
+    noticeDueAt: null,
     retryNotBefore: null,
     failedAttempts: 0,
     failure: null,

@@ -45,7 +45,7 @@ async function register() {
 function endLife(): void {
   const past = new Date(Date.now() - 1_000).toISOString();
   database.execute(
-    `UPDATE records SET expires_at = ?, due_at = ?, record = json_set(record, '$.expiresAt', ?, '$.dueAt', ?)`,
+    `UPDATE records SET expires_at = ?, due_at = ?, record = json_set(record, '$.expiresAt', ?, '$.refreshDueAt', ?)`,
     ...[past, past, past, past],
   );
 }

@@ -53,7 +53,15 @@ export class OtherHolder {
     const generation = record.generation + 1;
     const [reason = 'recovering'] = STATE_MEANINGS[state].reasons;
     const grant = await this.#grantFor(record, generation, state);
-    await this.change(id, { state, reason, generation, ...grant, dueAt: null, retryNotBefore: null, failure: null });
+    await this.change(id, {
+      state,
+      reason,
+      generation,
+      ...grant,
+      refreshDueAt: null,
+      retryNotBefore: null,
+      failure: null,
+    });
   }
 
   async change(id: string, changes: Partial<CredentialRecord>): Promise<void> {

@@ -41,7 +41,7 @@ export async function replay(world: World, path: ModelPath): Promise<number> {
     world.clock.advance(5_000);
   }
   // Nothing of this path may be due in the next one.
-  await world.other.change(credential.id, { dueAt: null });
+  await world.other.change(credential.id, { refreshDueAt: null });
   return compared;
 }
 
@@ -129,13 +129,13 @@ async function expire(world: World, record: CredentialRecord, state: StatePath):
   } as const;
   await other.change(record.id, {
     expiresAt: clock.now(),
-    dueAt: clock.now(),
+    refreshDueAt: clock.now(),
     refreshable: false,
     retryNotBefore: state === 'expired.retrying' ? later : null,
     failure: state === 'pending.misconfigured' ? failure : null,
   });
   await world.keep();
-  await other.change(record.id, { refreshable: true, retryNotBefore: null, dueAt: null });
+  await other.change(record.id, { refreshable: true, retryNotBefore: null, refreshDueAt: null });
 }
 
 async function refresh(world: World, record: CredentialRecord, events: readonly ModelEvent[]): Promise<void> {

@@ -1,5 +1,7 @@
 import { Adoption } from './adoption.ts';
 import { AccessKeys, type Access } from './access/access-key.ts';
+import type * as signIn from './authorizations.ts';
+import { Authorizations } from './authorizations.ts';
 import {
   ACCESS_SCOPES,
   type AccessScope,
@@ -110,6 +112,7 @@ export class CredentialEngine {
   readonly #scheduler: Scheduler;
   readonly #adoption: Adoption;
   readonly #rejections: RejectionReports;
+  readonly #authorizations: Authorizations;
   readonly #refreshes = new SingleFlight<void>();
   readonly #tests = new SingleFlight<TestResult>();
   readonly #cache = new Map<CredentialId, Cached>();
@@ -132,6 +135,7 @@ export class CredentialEngine {
       this.#bus.publish(event);
     };
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
+    this.#authorizations = new Authorizations(surroundings, this.#awakening);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
     this.accessKeys = new AccessKeys(records, vault, ports);
@@ -232,6 +236,34 @@ export class CredentialEngine {
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, this.#ports.clock.now());
     await this.#refresh(record, 'refreshRequested', options.signal);
     return this.get(id);
+  }
+
+  /**
+   * Begins the sign-in of a person. It is good for some minutes, survives a restart, and changes nothing by itself.
+   *
+   * @throws CredentialError `ERR_AUTHORIZATION_UNSUPPORTED`, `ERR_CREDENTIAL_REVOKED`, `ERR_OAUTH2_*`
+   */
+  async authorize(id: CredentialId, options: signIn.AuthorizeOptions = {}): Promise<signIn.Authorization> {
+    this.#requireOpen();
+    return this.#authorizations.begin(await this.#require(id), options);
+  }
+
+  /**
+   * Takes the answer to a sign-in, once, and makes it the credential's next grant. Id, tags and access keys stay.
+   *
+   * @throws CredentialError `ERR_AUTHORIZATION_*` or why there is no grant: what was there before is as it was
+   */
+  async reauthorize(
+    id: CredentialId,
+    answer: signIn.AuthorizationAnswer,
+    options: signIn.ReauthorizeOptions = {},
+  ): Promise<signIn.Reauthorized> {
+    this.#requireOpen();
+    await this.#require(id);
+    const advice = await this.#authorizations.complete(id, answer, options);
+    this.#cache.delete(id);
+    this.#scheduler.wake();
+    return { credential: await this.get(id), advice };
   }
 
   /** Ends the credential for good, here and at the other side. */
@@ -340,7 +372,9 @@ export class CredentialEngine {
     this.#closed = true;
     await this.#scheduler.stop();
     await Promise.all(
-      [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
+      [this.#refreshes, this.#tests, this.#rejections, this.#adoption, this.#authorizations].map((flights) =>
+        flights.settled(),
+      ),
     );
     await Promise.allSettled(this.#uses);
     await this.#opened.close();
@@ -430,7 +464,8 @@ export class CredentialEngine {
   async #testOnce(id: CredentialId): Promise<TestResult> {
     const record = await this.#require(id);
     const state = lifecycleStateOf(record.state);
-    const hopeless = state === 'revoked' || record.state === 'expired.needsUser';
+    const hopeless =
+      state === 'revoked' || record.state === 'expired.needsUser' || record.state === 'pending.authorizing';
     if (!isAlive(record, this.#ports.clock.now()) && !hopeless) await this.#refresh(record, 'refreshRequested');
     const result = await testRecord(this.#surroundings, await this.#require(id), AbortSignal.timeout(30_000));
     const settled = await recordTest(this.#surroundings, id, result);

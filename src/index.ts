@@ -1,4 +1,11 @@
 export { createEmbeddedClient } from './embedded-client.ts';
+export type {
+  Authorization,
+  AuthorizationAnswer,
+  AuthorizeOptions,
+  Reauthorized,
+  ReauthorizeOptions,
+} from './authorizations.ts';
 export { CredentialEngine } from './engine.ts';
 export type { EngineOptions, MasterKey, Registered, RegisterInput } from './engine.ts';
 export { ACCESS_SCOPES } from './client.ts';
@@ -33,12 +40,17 @@ export type { Inspector } from './lifecycle/inspect.ts';
 export { credentialMachine } from './lifecycle/machine.ts';
 export type { ClaimInput, MachineEvent, MachineInput, Outcome, RevokeInput, SendInput } from './lifecycle/machine.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
-export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
+export type { ClientTls, Clock, Fetch, FetchInit, Logger, Ports, RandomSource } from './ports.ts';
 export type {
+  AuthorizationCompletion,
+  AuthorizationDriver,
+  AuthorizationPrompt,
+  BegunAuthorization,
   Confirmation,
   DriverInput,
   Issued,
   Material,
+  ProofRequest,
   ProtocolDriver,
   RefreshTraits,
   TestResult,

@@ -29,7 +29,18 @@ export interface RandomSource {
   bytes(length: number): Buffer;
 }
 
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+/** What a client shows of itself in a TLS handshake: PEM texts. The key is SECRET. */
+export interface ClientTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface FetchInit extends RequestInit {
+  /** Connects with this client certificate, on a connection that serves this request alone. */
+  readonly tls?: ClientTls;
+}
+
+export type Fetch = (url: string, init?: FetchInit) => Promise<Response>;
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -54,9 +65,24 @@ export const systemClock: Clock = {
 
 export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
 
-export const systemFetch: Fetch = (url, init) => globalThis.fetch(url, init);
+export const systemFetch: Fetch = (url, init) =>
+  init?.tls === undefined ? globalThis.fetch(url, init) : fetchWithCertificate(url, init, init.tls);
 
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
+
+/** No connection is kept: the next request may be another credential's, and must not be taken for this client. */
+async function fetchWithCertificate(url: string, init: FetchInit, { cert, key }: ClientTls): Promise<Response> {
+  const { Agent } = await import('undici');
+  const dispatcher = new Agent({ connect: { cert, key }, pipelining: 0 });
+  try {
+    // Node's own fetch takes a dispatcher of this package, whatever the types of the two say.
+    const options: object = { ...init, dispatcher };
+    return await globalThis.fetch(url, options);
+  } finally {
+    // Ends the connection when the answer's body has been read.
+    dispatcher.close().catch(noop);
+  }
+}
 
 function noop(): void {
   // A logger that keeps nothing.

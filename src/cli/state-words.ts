@@ -42,10 +42,14 @@ const REASON_WORDS: Readonly<Record<Reason, string>> = {
   ambiguousRefresh: 'its refresh was interrupted and the token may be spent',
   expiryReached: 'its token has expired',
   revokedByUser: 'it was revoked here',
+  authorized: 'somebody signed in',
+  authorizationFailed: 'the sign-in failed',
+  authorizationInterrupted: 'the sign-in was interrupted and its code is spent',
 };
 
 const EVENT_WORDS: Readonly<Record<EventType, string>> = {
   'credential.registered': 'registered',
+  'credential.authorized': 'signed in',
   'credential.refreshed': 'refreshed',
   'credential.expiringSoon': 'expiring soon',
   'credential.degraded': 'degraded',
@@ -96,6 +100,7 @@ export function nextActionCell(credential: CredentialSummary, now: Date): Cell {
     case 'pending.misconfigured':
       return { text: 'you: correct it', short: 'correct it' };
     case 'pending.authorizing':
+      return { text: 'you: sign in', short: 'sign in' };
     case 'expired.needsUser':
     case 'valid.degraded':
       return { text: 'you: authorize again', short: 'authorize' };

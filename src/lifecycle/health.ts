@@ -29,6 +29,8 @@ function isRevoked(record: CredentialRecord): boolean {
 
 function failedTest(surroundings: Surroundings, record: CredentialRecord): TestResult {
   const { failure } = record;
+  if (failure === null && record.state === 'pending.authorizing')
+    return testResult(surroundings, record, 'Nobody has signed in yet. [ERR_CREDENTIAL_NOT_AUTHORIZED]');
   if (isRevoked(record))
     return testResult(surroundings, record, 'This credential was revoked. [ERR_CREDENTIAL_REVOKED]');
   const message = failure

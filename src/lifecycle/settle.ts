@@ -16,6 +16,7 @@ import {
 import type { EventType } from './events.ts';
 import { attemptPointer, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
+import { authorizationPointers } from './pending-authorization.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   leavesDoubt,
@@ -48,7 +49,7 @@ export interface Answered extends UnderWay {
 export async function sealGrant(
   surroundings: Surroundings,
   record: CredentialRecord,
-  attempt: Attempt,
+  attempt: Pick<Attempt, 'generation' | 'attemptId'>,
   issued: Issued,
 ): Promise<void> {
   const { ports, vault } = surroundings;
@@ -119,12 +120,13 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
 }
 
 /** Deletes what nothing points at any more. Readers that hold the record before this one still find its grant. */
-async function collectGarbage(
+export async function collectGarbage(
   { vault, ports }: Surroundings,
   record: CredentialRecord,
   previous: CredentialRecord['grant'],
 ): Promise<void> {
-  const keep = [record.registered, record.grant, previous].filter((pointer) => pointer !== null);
+  const pointers = [record.registered, record.grant, previous, ...authorizationPointers(record.authorizations)];
+  const keep = pointers.filter((pointer) => pointer !== null);
   try {
     await vault.collect(record, keep, record.generation);
   } catch (error) {

@@ -77,7 +77,10 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
   for (;;) {
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (lifecycleStateOf(record.state) === 'revoked') return discardGrant(surroundings, record, underWay);
-    if (record.generation >= attempt.generation) return settledAt(record);
+    if (record.generation >= attempt.generation) {
+      await records.releaseClaim(claim);
+      return settledAt(record);
+    }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
     const next = revised(
@@ -273,7 +276,10 @@ async function writeSettlement(
     const stored = await requireRecord(surroundings, record.id);
     // Superseded, or revoked: the store is right. An edit without a claim (health, settings) is built upon.
     const isEdit = stored.revision !== expectedRevision && stored.generation === seen.generation;
-    if (!isEdit || lifecycleStateOf(stored.state) === 'revoked') return settledAt(stored);
+    if (!isEdit || lifecycleStateOf(stored.state) === 'revoked') {
+      await records.releaseClaim(claim);
+      return settledAt(stored);
+    }
     record = stored;
   }
 }

@@ -72,8 +72,17 @@ export class OidcServer {
     return ((await this.#ask('requests')) as SeenRequest[]).filter((request) => request.path === path);
   }
 
+  /** Token requests that have arrived and are not looked at yet. */
+  async waiting(): Promise<number> {
+    return Number(await this.#ask('waiting'));
+  }
+
   async isActive(token: string): Promise<boolean> {
     return (await this.#ask('isActive', token)) === true;
+  }
+
+  async endRefreshToken(token: string): Promise<void> {
+    await this.#ask('endRefreshToken', token);
   }
 
   async binding(token: string): Promise<{ jkt: string | null; 'x5t#S256': string | null }> {

@@ -10,6 +10,7 @@ const { clients, tls, features = {}, ttlSeconds = 60, requireNonce = false } = J
 const RESOURCE = 'urn:api';
 const faults = { denyNext: false, dropAnswers: 0, delayMs: 0 };
 const requests = [];
+let waiting = 0;
 
 let listener = (_request, response) => response.end();
 const secure = tls && { ...tls, requestCert: true, rejectUnauthorized: false };
@@ -168,7 +169,11 @@ listener = async (request, response) => {
     await interact(request, response);
     return;
   }
-  if (pathname === '/token' && faults.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.delayMs));
+  if (pathname === '/token' && faults.delayMs > 0) {
+    waiting += 1;
+    await new Promise((resolve) => setTimeout(resolve, faults.delayMs));
+    waiting -= 1;
+  }
   await answer(request, response);
 };
 
@@ -179,6 +184,7 @@ function hashOf(pem) {
 const verbs = {
   set: (changes) => void Object.assign(faults, changes),
   requests: () => requests,
+  waiting: () => waiting,
   /** Whether the server still knows a token, opaque as it is. */
   isActive: async (token) => {
     for (const model of [provider.AccessToken, provider.ClientCredentials, provider.RefreshToken]) {
@@ -186,6 +192,10 @@ const verbs = {
       if (found) return !found.isExpired && !found.consumed;
     }
     return false;
+  },
+  /** Ends a refresh token alone, as an administrator would. */
+  endRefreshToken: async (token) => {
+    await (await provider.RefreshToken.find(token))?.destroy();
   },
   /** What an access token is bound to. */
   binding: async (token) => {

@@ -56,6 +56,7 @@ describe('a released secret', () => {
 describe('unwrap()', () => {
   /** Every file that may take a secret out of its holder, and what for. */
   const ALLOWED: Readonly<Record<string, string>> = {
+    'cli/commands/authorize.ts': 'the address that a person pasted',
     'cli/commands/key.ts': 'two entries of a new passphrase, compared',
     'cli/commands/register.ts': 'registration',
     'cli/secret-input.ts': 'what a person typed or piped in',

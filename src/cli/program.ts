@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { CommandContext, GlobalOptions } from './context.ts';
+import { authorize, type AuthorizeCommandOptions } from './commands/authorize.ts';
 import { backup, restore, type RestoreCommandOptions } from './commands/backup.ts';
 import { grant, type GrantCommandOptions } from './commands/grant.ts';
 import { init } from './commands/init.ts';
@@ -41,6 +42,7 @@ export function createProgram(context: CommandContext, version: string): Command
     });
   addSetup(program, context);
   addRegister(program, context);
+  addAuthorize(program, context);
   addVerbs(program, context);
   addServe(program, context);
   addMachine(program, context);
@@ -72,7 +74,14 @@ function addRegister(program: Command, context: CommandContext): void {
     .option('--issuer <url>', 'authorization server, for discovery')
     .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
     .option('--client-id <id>', 'client id')
-    .option('--grant-type <type>', 'client_credentials (default) or refresh_token')
+    .option(
+      '--grant-type <type>',
+      'client_credentials (default), refresh_token, authorization_code, device_code, token_exchange or jwt_bearer',
+    )
+    .option(
+      '--client-authentication <method>',
+      'client_secret_basic (default), none, private_key_jwt, …: docs/oauth2.md',
+    )
     .option('--scope <scope>', 'scopes, separated by spaces')
     .option('--test-url <url>', 'a resource that answers 2xx to a good token')
     .option('--allow-insecure-transport', 'allow http:// endpoints')
@@ -91,6 +100,21 @@ function addRegister(program: Command, context: CommandContext): void {
     )
     .action((_options: object, command: Command) =>
       register(context, command.optsWithGlobals<RegisterCommandOptions>()),
+    );
+}
+
+function addAuthorize(program: Command, context: CommandContext): void {
+  program
+    .command('authorize')
+    .description('sign in, for the first time or again')
+    .argument('<credential>', ID)
+    .option('--device', 'show a code to enter on another device')
+    .option('--callback-url <uri>', 'redirect URI of a machine elsewhere; paste the address that the browser ends at')
+    .option('--port <port>', 'port of the callback on 127.0.0.1 (default: any that is free)', portArgument)
+    .option('--no-browser', 'do not open a browser')
+    .option('--for <duration>', 'wait so long: 90s, 3m (default: 10m)', durationArgument)
+    .action((id: string, _options: object, command: Command) =>
+      authorize(context, command.optsWithGlobals<AuthorizeCommandOptions>(), id),
     );
 }
 
@@ -196,6 +220,12 @@ function addBackup(program: Command, context: CommandContext): void {
     .action((file: string, _options: object, command: Command) =>
       restore(context, command.optsWithGlobals<RestoreCommandOptions>(), file),
     );
+}
+
+function portArgument(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  if (port < 0 || port > 65_535) throw malformed('The option --port takes a number from 0 to 65535.');
+  return port;
 }
 
 function durationArgument(text: string): number {

@@ -120,7 +120,8 @@ export interface AuthorizationDriver {
   /** Whether there is nothing to begin with until a person has signed in. */
   needsPerson(config: JsonObject): boolean;
   /**
-   * @param redirectUri Where the other side sends the person back to; `null` for a device that has no browser.
+   * @param redirectUri Where the other side may send the person back to; `null` for a device that has no browser. The prompt
+   *   says which of the two it became.
    * @throws ConfigurationError `ERR_AUTHORIZATION_UNSUPPORTED`
    */
   begin(input: DriverInput, redirectUri: string | null): Promise<BegunAuthorization>;

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { isPlainObject } from '../../json.ts';
+import { Secret } from '../../secret.ts';
 import { lifecycleStateOf } from '../../lifecycle/credential.ts';
-import { printJson, type CommandContext, type GlobalOptions } from '../context.ts';
+import { printJson, printLine, type CommandContext, type GlobalOptions } from '../context.ts';
 import { withEngine } from '../database-location.ts';
 import { exitCodeOfState } from '../exit-codes.ts';
 import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
@@ -16,6 +17,7 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
   readonly tokenEndpoint?: string;
   readonly clientId?: string;
   readonly grantType?: string;
+  readonly clientAuthentication?: string;
   readonly scope?: string;
   readonly testUrl?: string;
   readonly allowInsecureTransport?: boolean;
@@ -25,7 +27,26 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
 }
 
 const CLIENT_SECRET: SecretPart = { name: 'clientSecret', question: 'Client secret' };
-const REFRESH_TOKEN: SecretPart = { name: 'refreshToken', question: 'Refresh token' };
+const GRANT_PARTS: Readonly<Record<string, SecretPart>> = {
+  refresh_token: { name: 'refreshToken', question: 'Refresh token' },
+  token_exchange: { name: 'subjectToken', question: 'Subject token' },
+  jwt_bearer: { name: 'assertionKey', question: 'Private key' },
+};
+
+/** What a person is asked for; a plain value that is piped in is the first of it. */
+function secretParts(grantType: unknown, clientAuthentication: unknown): SecretPart[] {
+  const own = typeof grantType === 'string' ? GRANT_PARTS[grantType] : undefined;
+  const client = clientAuthentication === 'none' ? [] : [clientPart(clientAuthentication)];
+  return own === undefined ? client : [...client, own];
+}
+
+function clientPart(clientAuthentication: unknown): SecretPart {
+  return clientAuthentication === 'private_key_jwt' ? { name: 'clientKey', question: 'Private key' } : CLIENT_SECRET;
+}
+
+function namesSource({ secretStdin, secretFile, secretEnv }: SecretSource): boolean {
+  return secretStdin === true || secretFile !== undefined || secretEnv !== undefined;
+}
 
 /** `credlife register`: stores a credential and tests it. Exit code 0 when it is valid, 3 when it is pending. */
 export async function register(context: CommandContext, options: RegisterCommandOptions): Promise<void> {
@@ -34,9 +55,10 @@ export async function register(context: CommandContext, options: RegisterCommand
   }
   const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
   const grantType = config['grantType'] ?? 'client_credentials';
-  const parts = grantType === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
+  const parts = secretParts(grantType, config['clientAuthentication']);
   await withEngine(context, options, async (engine) => {
-    const secret = await readSecret(context, options, parts);
+    const isPublic = parts.length === 0 && !namesSource(options);
+    const secret = isPublic ? Secret.of({}) : await readSecret(context, options, parts);
     const { state, test, credential } = await engine.register({
       protocol: options.protocol,
       name: options.name,
@@ -52,6 +74,10 @@ export async function register(context: CommandContext, options: RegisterCommand
       return;
     }
     await printCredential(context, options, engine, credential);
+    if (state === 'pending.authorizing') {
+      printLine(context.output, `Sign in with: credlife authorize ${credential.id}`);
+      return;
+    }
     if (test) printTest(context, options.name, test);
   });
 }
@@ -73,7 +99,9 @@ function parseJson(text: string): unknown {
 }
 
 function configOfFlags(options: RegisterCommandOptions): Record<string, unknown> {
-  const { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport } = options;
-  const flags = { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport };
+  const { issuer, tokenEndpoint, clientId, grantType, clientAuthentication, scope, testUrl } = options;
+  const { allowInsecureTransport } = options;
+  const server = { issuer, tokenEndpoint, testUrl, allowInsecureTransport };
+  const flags = { ...server, clientId, grantType, clientAuthentication, scope };
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }

@@ -66,7 +66,7 @@ export class OAuth2Authorization implements AuthorizationDriver {
       );
     }
     const dpopKey = config.dpop === true ? await generateDPoPKey() : null;
-    return redirectUri === null
+    return redirectUri === null || config.grantType === 'device_code'
       ? this.#beginDevice({ ...opened, dpopKey })
       : this.#beginRedirect({ ...opened, dpopKey }, redirectUri);
   }

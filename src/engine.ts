@@ -196,7 +196,9 @@ export class CredentialEngine {
       secret,
     });
     await this.#publishLast(record.id);
-    const test = (input.test ?? true) ? await this.test(id) : null;
+    // Where a person has to sign in first there is nothing to try.
+    const isTried = (input.test ?? true) && record.state !== 'pending.authorizing';
+    const test = isTried ? await this.test(id) : null;
     const credential = await this.get(id);
     return { id, state: credential.state, test, credential };
   }

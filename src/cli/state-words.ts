@@ -136,7 +136,8 @@ export function troubleText({ state, failure, reason }: CredentialSummary): stri
   if (state === 'valid.fresh') return null;
   if (state === 'revoked.byUser') return `The other side was not told; revoke it again. ${failureText(failure)}`;
   if (lifecycleStateOf(state) === 'refreshing' && state !== 'refreshing.ambiguous') return null;
-  if (failure === null) return state === 'pending.unverified' ? null : `${capitalized(reasonText(reason))}.`;
+  const isAwaited = state === 'pending.unverified' || state === 'pending.authorizing';
+  if (failure === null) return isAwaited ? null : `${capitalized(reasonText(reason))}.`;
   return failureText(failure);
 }
 

@@ -269,7 +269,8 @@ describe('a machine', () => {
 describe('a person', () => {
   it('signs in by authorization code with PKCE, state and nonce', async () => {
     const { id, state, test } = await engine.register({ ...entry(plain, 'authorization_code', CODE), tags: ['crm'] });
-    expect([state, test?.success]).toEqual(['pending.authorizing', false]);
+    expect([state, test]).toEqual(['pending.authorizing', null]);
+    expect(await engine.get(id)).toMatchObject({ health: 'unknown' });
     await expect(engine.use(id)).rejects.toMatchObject({ code: 'ERR_CREDENTIAL_NOT_AUTHORIZED' });
     const { credential, advice, url } = await signIn(plain, id);
     expect(credential).toMatchObject({ id, state: 'valid.fresh', reason: 'authorized', generation: 1, tags: ['crm'] });

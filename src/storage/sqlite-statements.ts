@@ -26,6 +26,7 @@ export interface Statements {
   readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
+  readonly interrupted: Database.Statement<[Named], string>;
   readonly due: Database.Statement<[Named], string>;
   readonly renew: Database.Statement<[Named]>;
   readonly release: Database.Statement<[string, number]>;
@@ -74,12 +75,8 @@ export function prepareStatements(db: Database.Database): Statements {
       `UPDATE records SET claim_owner = @owner, claim_fence = claim_fence + 1, claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
     ),
-    due: db
-      .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} AND id NOT IN (SELECT value FROM json_each(@except))
-         ORDER BY due_at, id LIMIT @limit`,
-      )
-      .pluck(),
+    interrupted: dueStatement(db, "state = 'refreshing'"),
+    due: dueStatement(db, "state <> 'refreshing'"),
     renew: db.prepare<[Named]>(
       `UPDATE records SET claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND claim_fence = @fence AND claim_owner IS NOT NULL`,
@@ -118,6 +115,16 @@ export function prepareStatements(db: Database.Database): Statements {
       .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
   };
+}
+
+/** The ids of free records that are due, the longest due first. */
+function dueStatement(db: Database.Database, which: string): Database.Statement<[Named], string> {
+  return db
+    .prepare<[Named], string>(
+      `SELECT id FROM records WHERE ${which} AND due_at <= @now AND ${IS_FREE}
+         AND id NOT IN (SELECT value FROM json_each(@except)) ORDER BY due_at, id LIMIT @limit`,
+    )
+    .pluck();
 }
 
 function indexStatements(db: Database.Database, table: string, column: string): IndexStatements {

@@ -2,7 +2,7 @@ import { toCredentialError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { Claim, RecordStore } from '../storage/record-store.ts';
 import type { CredentialId } from './credential.ts';
-import { LEASE_MS } from './refresh.ts';
+import { LEASE_MS } from './held-claim.ts';
 
 /** Longest sleep without a look at what is due: the wall clock may have been set meanwhile. */
 const LONGEST_SLEEP_MS = 15_000;
@@ -104,8 +104,10 @@ export class Scheduler {
       await this.#startDue();
       await this.#findNext();
     }
+    // Woken meanwhile.
+    if (this.#isUnseen()) return SHORTEST_SLEEP_MS;
     const untilMs = this.#lookAgainAt.getTime() - this.#ports.clock.now().getTime();
-    return this.#seenMark === null ? SHORTEST_SLEEP_MS : Math.min(Math.max(untilMs, SHORTEST_SLEEP_MS), LOOK_MS);
+    return Math.min(Math.max(untilMs, SHORTEST_SLEEP_MS), LOOK_MS);
   }
 
   async #startDue(): Promise<void> {
@@ -140,6 +142,10 @@ export class Scheduler {
       const { code } = toCredentialError(error);
       this.#ports.logger.error({ credentialId: claim.credentialId, code }, 'Scheduled work on a credential failed.');
     }
+  }
+
+  #isUnseen(): boolean {
+    return this.#seenMark === null;
   }
 
   /** A clock that was set back is looked at too: otherwise what was due would sleep for as long as it was set back. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { CredentialRecord } from '../../src/lifecycle/credential.ts';
-import { LEASE_MS } from '../../src/lifecycle/refresh.ts';
+import { LEASE_MS } from '../../src/lifecycle/held-claim.ts';
 import { Scheduler } from '../../src/lifecycle/scheduler.ts';
 import { silentLogger, systemFetch, systemRandom } from '../../src/ports.ts';
 import { SqliteRecordStore } from '../../src/storage/sqlite-records.ts';

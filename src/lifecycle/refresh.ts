@@ -16,7 +16,7 @@ import {
 import { HeldClaim, LEASE_MS } from './held-claim.ts';
 import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
-import { healAt, isBackingOff } from './policy.ts';
+import { healAt, isBackingOff, isWithinGrace } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
 
@@ -124,10 +124,10 @@ async function recoverAttempt(
   if (open.tokenFingerprint === null) return null;
   const now = ports.clock.now();
   const spentAt = open.spentAt ?? open.sentAt;
-  if (open.healing && now.getTime() - spentAt.getTime() > traits.reuseGraceMs) {
+  if (open.healing && !isWithinGrace(traits.reuseGraceMs, spentAt, now)) {
     return settleLost(surroundings, { record, attempt: open, claim });
   }
-  const refreshDueAt = healAt(traits, open.sentAt);
+  const refreshDueAt = healAt(traits, { spentAt, sentAt: open.sentAt }, now);
   return now < refreshDueAt ? settleAmbiguous(surroundings, { record, attempt: open, claim, refreshDueAt }) : null;
 }
 

@@ -169,6 +169,11 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     return text === undefined ? null : parseAttempt(text);
   }
 
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const newestFirst = [...(this.#attempts.get(id) ?? [])].sort(([a], [b]) => b - a);
+    return newestFirst.slice(0, limit).map(([, text]) => parseAttempt(text));
+  }
+
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
     const events = this.#events.slice(cursor, cursor + limit).map(parseEvent);
     return { events, cursor: cursor + events.length };

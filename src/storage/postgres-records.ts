@@ -198,6 +198,11 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     return text === null ? null : parseAttempt(text);
   }
 
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT $2';
+    return (await this.#database.find<{ text: string }>(sql, [id, limit])).map(({ text }) => parseAttempt(text));
+  }
+
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
     const sql = 'SELECT seq, event FROM events WHERE seq > $1 ORDER BY seq LIMIT $2';
     const rows = await this.#database.find<{ seq: string; event: string }>(sql, [cursor, limit]);

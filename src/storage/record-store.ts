@@ -135,6 +135,8 @@ export interface RecordStore extends LedgerStore {
   nextDueAt(): Promise<Date | null>;
 
   lastAttempt(id: CredentialId): Promise<Attempt | null>;
+  /** The last `limit` attempts, newest first. */
+  attempts(id: CredentialId, limit: number): Promise<Attempt[]>;
 
   /** Events after `cursor` (0 for all), oldest first. */
   readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }>;

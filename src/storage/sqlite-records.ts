@@ -171,6 +171,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return text === undefined ? null : parseAttempt(text);
   }
 
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    return this.#read(() => this.#sql.attempts.all(id, limit)).map(parseAttempt);
+  }
+
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
     const rows = this.#read(() => this.#sql.readEvents.all(cursor, limit));
     return { events: rows.map((row) => parseEvent(row.event)), cursor: rows.at(-1)?.seq ?? cursor };

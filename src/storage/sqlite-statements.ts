@@ -33,6 +33,7 @@ export interface Statements {
   readonly nextDue: Database.Statement<[], string | null>;
   readonly putAttempt: Database.Statement<[string, number, string]>;
   readonly lastAttempt: Database.Statement<[string], string>;
+  readonly attempts: Database.Statement<[string, number], string>;
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
@@ -85,6 +86,11 @@ export function prepareStatements(db: Database.Database): Statements {
     nextDue: db.prepare<[], string | null>('SELECT min(due_at) FROM records WHERE due_at IS NOT NULL').pluck(),
     putAttempt: db.prepare<[string, number, string]>('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)'),
     lastAttempt: text('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1'),
+    attempts: db
+      .prepare<[string, number], string>(
+        'SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT ?',
+      )
+      .pluck(),
     appendEvent: db.prepare<[string, string]>('INSERT INTO events (credential_id, event) VALUES (?, ?)'),
     readEvents: db.prepare<[number, number], { seq: number; event: string }>(
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',

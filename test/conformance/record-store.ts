@@ -183,6 +183,24 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.lastAttempt(record.id)).toEqual(attempt);
     });
 
+    it('gives the last attempts of a credential, newest first', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      await store.insert(aRecord({ id: 'other' }), []);
+      const attempt = (fence: number, credentialId = record.id): Attempt => ({
+        ...{ attemptId: `at${String(fence)}`, credentialId, generation: 1, fence, phase: 'failed', reason: 'firstUse' },
+        ...{ tokenFingerprint: 'ff', healing: false, spentAt: null, claimedAt: NOW, sentAt: NOW, closedAt: NOW },
+      });
+      for (const fence of [1, 2, 3, 10]) {
+        const revision = (await store.get(record.id))?.revision ?? 0;
+        const next = { ...record, revision: revision + 1 };
+        await store.compareAndSet({ record: next, expectedRevision: revision, attempt: attempt(fence) });
+      }
+      expect(await store.attempts(record.id, 3)).toEqual([attempt(10), attempt(3), attempt(2)]);
+      expect(await store.attempts(record.id, 100)).toHaveLength(4);
+      expect(await store.attempts('other', 3)).toEqual([]);
+    });
+
     it('hands out events in order, from a cursor, without end or gap', async () => {
       const record = aRecord();
       const events = ['e1', 'e2', 'e3'].map((eventId) => eventOf('credential.registered', record, eventId));

@@ -31,6 +31,7 @@ const attempt: FailedAttempt = {
   singleUse: false,
   healing: false,
   inDoubt: false,
+  spentAt: null,
   reuseGraceMs: 0,
   deadlineMs: 20_000,
 };
@@ -312,8 +313,65 @@ describe('a failed refresh', () => {
   });
 
   it('repeats a spent token at once inside a grace window, and after the deadline without one', () => {
-    expect(healAt({ reuseGraceMs: 30_000, deadlineMs: 20_000 }, NOW)).toEqual(NOW);
-    expect(healAt({ reuseGraceMs: 0, deadlineMs: 20_000 }, NOW)).toEqual(secondsAfter(NOW, 25));
+    const first = { spentAt: null, sentAt: NOW };
+    const late = secondsAfter(NOW, 29);
+    expect(healAt({ reuseGraceMs: 30_000, deadlineMs: 20_000 }, first, late)).toEqual(NOW);
+    expect(healAt({ reuseGraceMs: 0, deadlineMs: 20_000 }, first, NOW)).toEqual(secondsAfter(NOW, 25));
+  });
+
+  it('counts the grace window from the first request that may have spent the token', () => {
+    const traits = { reuseGraceMs: 10_000, deadlineMs: 20_000 };
+    const sentAt = secondsAfter(NOW, 8);
+    const at = (seconds: number) => healAt(traits, { spentAt: NOW, sentAt }, secondsAfter(NOW, seconds));
+    expect(at(9)).toEqual(sentAt);
+    expect(at(10)).toEqual(secondsAfter(sentAt, 25));
+    const lost = settleFailed(
+      aValidRecord(HOUR),
+      timeout,
+      { ...singleUse, ...traits, spentAt: NOW },
+      secondsAfter(NOW, 11),
+    );
+    expect(lost.refreshDueAt).toEqual(secondsAfter(NOW, 36));
+  });
+
+  it('tries several times inside the grace window after a failure of the server that may have spent the token', () => {
+    const tries: number[] = [];
+    let [record, now] = [aValidRecord(HOUR), NOW];
+    const doubt = { ...singleUse, inDoubt: true, spentAt: NOW, reuseGraceMs: 10_000 };
+    while (now < secondsAfter(NOW, 60)) {
+      now = settleFailed(record, unavailable, doubt, now).refreshDueAt ?? now;
+      record = { ...record, failedAttempts: record.failedAttempts + 1 };
+      tries.push(now.getTime() - NOW.getTime());
+    }
+    expect(tries.filter((ms) => ms < 10_000).length).toBeGreaterThanOrEqual(3);
+    expect(tries.length).toBeLessThan(12);
+  });
+
+  it('never sleeps past the point at which callers would begin to wait, nor past the end of the token', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: HOUR * 1000 - 1 }), fc.nat(20), fc.string(), (ms, failedAttempts, id) => {
+        const now = new Date(NOW.getTime() + ms);
+        const record = { ...alive, id, failedAttempts };
+        const { refreshDueAt } = settleFailed(record, unavailable, attempt, now);
+        const callersWaitAt = secondsAfter(NOW, HOUR - 10);
+        expect(refreshDueAt?.getTime()).toBeGreaterThan(now.getTime());
+        expect(refreshDueAt?.getTime()).toBeLessThanOrEqual(
+          (now < callersWaitAt ? callersWaitAt : secondsAfter(NOW, HOUR)).getTime(),
+        );
+      }),
+    );
+  });
+
+  it('tries no more than twice more because of that', () => {
+    const tries: Date[] = [];
+    let record: CredentialRecord = { ...alive, failedAttempts: 10 };
+    for (let now = NOW; now < secondsAfter(NOW, HOUR) && tries.length < 100;) {
+      now = settleFailed(record, unavailable, attempt, now).refreshDueAt ?? now;
+      record = { ...record, failedAttempts: record.failedAttempts + 1 };
+      tries.push(now);
+    }
+    // Every five minutes at most (225 s at least), and at the two points.
+    expect(tries.length).toBeLessThanOrEqual(HOUR / 225 + 3);
   });
 
   it('is recorded with its class, and with its own code when the answer was lost', () => {

@@ -8,9 +8,10 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
-import { requireDrivers, requireEngineOptions, requireRegisterInput } from './engine-options.ts';
+import { requireDrivers, requireEngineOptions, requireRegisterInput, spoolFolderOf } from './engine-options.ts';
 import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
+import { LastKnown } from './last-known.ts';
 import { Awakening } from './lifecycle/awakening.ts';
 import {
   lifecycleStateOf,
@@ -27,6 +28,7 @@ import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
+import { UnsavedAnswers } from './lifecycle/spool.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
@@ -37,6 +39,7 @@ import { openStores } from './storage/open.ts';
 import type { Stores } from './storage/stores.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { type Anchor } from './vault/anchor.ts';
+import { FileSpool } from './vault/file-spool.ts';
 import { openVault, type OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
 import type { MasterKey } from './vault/key-ring.ts';
@@ -54,6 +57,11 @@ export interface EngineOptions {
   readonly anchor?: Anchor;
   /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
   readonly acceptOlderStore?: boolean;
+  /**
+   * Folder in which new tokens wait, sealed, while the database cannot be written. Default: `spool` beside a SQLite file; none
+   * for other stores. Processes on one database and one host should share it. `null`: in memory only.
+   */
+  readonly spoolFolder?: string | null;
   readonly ports?: Partial<Ports>;
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
@@ -113,7 +121,9 @@ export class CredentialEngine {
   readonly #refreshes = new SingleFlight<void>();
   readonly #tests = new SingleFlight<TestResult>();
   readonly #cache = new Map<CredentialId, Cached>();
-  readonly #uses = new Set<Promise<Material>>();
+  readonly #lastKnown: LastKnown;
+  /** What `close` waits for. */
+  readonly #calls = new Set<Promise<unknown>>();
   #closed = false;
 
   private constructor(surroundings: Surroundings, stores: Stores, opened: OpenedVault, keeper: boolean) {
@@ -131,6 +141,7 @@ export class CredentialEngine {
     const publish = (event: CredentialEvent): void => {
       this.#bus.publish(event);
     };
+    this.#lastKnown = new LastKnown(surroundings);
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
@@ -162,7 +173,13 @@ export class CredentialEngine {
       const opened = await openVault(stores, options, ports);
       const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
-      const surroundings = { ports, records: stores.records, vault: opened.vault, drivers: registry, owner };
+      const { vault } = opened;
+      const folder = spoolFolderOf(options);
+      const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
+      const surroundings: Surroundings = {
+        ...{ ports, records: stores.records, vault, drivers: registry, owner, spool },
+        unsaved: new UnsavedAnswers(),
+      };
       return new CredentialEngine(surroundings, stores, opened, options.keeper ?? false);
     } catch (error) {
       await stores.records.close();
@@ -178,6 +195,10 @@ export class CredentialEngine {
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
     requireRegisterInput(input);
+    return this.#counted(this.#register(input));
+  }
+
+  async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
     const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
     const record = await registerRecord(this.#surroundings, {
@@ -192,8 +213,8 @@ export class CredentialEngine {
       secret,
     });
     await this.#publishLast(record.id);
-    const test = (input.test ?? true) ? await this.test(id) : null;
-    const credential = await this.get(id);
+    const test = (input.test ?? true) ? await this.#tests.run(id, () => this.#testOnce(id)) : null;
+    const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
   }
 
@@ -205,14 +226,23 @@ export class CredentialEngine {
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
     const cached = this.#cache.get(id);
-    if (cached && cached.mark === this.#records.changeMark() && this.#decide(cached.record) === 'serve')
-      return cached.material;
-    const call = this.#useStored(id, options.signal);
-    this.#uses.add(call);
+    try {
+      const isFresh = cached !== undefined && cached.mark === this.#records.changeMark();
+      if (isFresh && this.#decide(cached.record) === 'serve') return cached.material;
+      const material = this.#lastKnown.unsaved(id) ?? (await this.#counted(this.#useStored(id, options.signal)));
+      this.#lastKnown.answered();
+      return material;
+    } catch (error) {
+      return this.#lastKnown.unsaved(id) ?? this.#lastKnown.instead(error, cached);
+    }
+  }
+
+  async #counted<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call);
     try {
       return await call;
     } finally {
-      this.#uses.delete(call);
+      this.#calls.delete(call);
     }
   }
 
@@ -237,9 +267,13 @@ export class CredentialEngine {
   /** Ends the credential for good, here and at the other side. */
   async revoke(id: CredentialId): Promise<CredentialSummary> {
     this.#requireOpen();
+    return this.#counted(this.#revoke(id));
+  }
+
+  async #revoke(id: CredentialId): Promise<CredentialSummary> {
     await this.#awakening.revoke(await this.#require(id));
     this.#cache.delete(id);
-    return this.get(id);
+    return this.#summary(await this.#require(id));
   }
 
   /** @throws ConfigurationError `ERR_CREDENTIAL_NOT_FOUND` */
@@ -339,10 +373,12 @@ export class CredentialEngine {
     if (this.#closed) return;
     this.#closed = true;
     await this.#scheduler.stop();
+    // First the calls: they may begin refreshes and tests of their own.
+    await Promise.allSettled(this.#calls);
     await Promise.all(
       [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
     );
-    await Promise.allSettled(this.#uses);
+    this.#surroundings.unsaved.close();
     await this.#opened.close();
     await this.#records.close();
     this.#cache.clear();
@@ -401,7 +437,9 @@ export class CredentialEngine {
   ): Promise<void> {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
-      this.#cache.delete(record.id);
+      // The next use reads the store; what is in memory stays for the time in which the store cannot be read.
+      const cached = this.#cache.get(record.id);
+      if (cached) this.#cache.set(record.id, { ...cached, mark: Number.NaN });
       this.#scheduler.wake();
     });
     await orAborted(flight, signal);

@@ -1,5 +1,5 @@
 import type { RecordFilter, RecordSeal, RecordStore } from '../../src/storage/record-store.ts';
-import { eventOf } from '../../src/lifecycle/events.ts';
+import { eventOf, storeEvent } from '../../src/lifecycle/events.ts';
 import type { Attempt } from '../../src/lifecycle/journal.ts';
 import { hostileTextConformance } from './hostile-texts.ts';
 import { aTestResult, ledgerConformance } from './ledger.ts';
@@ -300,10 +300,62 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       });
     });
 
+    it('appends events of no record, and says how far they go', async () => {
+      expect(await store.eventRange()).toEqual({ newest: 0, prunedThrough: 0 });
+      await store.appendEvents([storeEvent('key.rotated', 'k1', NOW)]);
+      const { newest } = await store.eventRange();
+      expect(newest).toBeGreaterThan(0);
+      expect(await store.readEvents(0, 10)).toEqual({
+        events: [storeEvent('key.rotated', 'k1', NOW)],
+        cursor: newest,
+      });
+    });
+
+    it('prunes events up to a cursor, in steps, but the last one of each credential that exists', async () => {
+      const [kept, gone] = [aRecord({ id: 'kept' }), aRecord({ id: 'gone' })];
+      await store.insert(kept, [eventOf('credential.registered', kept, 'k1')]);
+      await store.insert(gone, [eventOf('credential.registered', gone, 'g1')]);
+      await store.appendEvents([eventOf('credential.refreshed', gone, 'g2'), storeEvent('key.rotated', 'r', NOW)]);
+      await store.delete('gone', 1, [eventOf('credential.deleted', gone, 'g3')]);
+      const { newest } = await store.eventRange();
+      await store.appendEvents([storeEvent('key.rotated', 'later', NOW)]);
+      expect(await store.pruneEvents(newest, 2)).toBe(2);
+      expect(await store.pruneEvents(newest, 10)).toBe(2);
+      expect(await store.pruneEvents(newest, 10)).toBe(0);
+      const ids = async (): Promise<string[]> => (await store.readEvents(0, 10)).events.map(({ eventId }) => eventId);
+      expect(await ids()).toEqual(['k1', 'later']);
+      expect((await store.eventRange()).prunedThrough).toBe(newest);
+      expect((await store.lastEvent('kept'))?.eventId).toBe('k1');
+      // Numbers are never given again, and what is pruned stays so.
+      await store.pruneEvents(1, 10);
+      expect((await store.eventRange()).prunedThrough).toBe(newest);
+      await store.appendEvents([storeEvent('key.rotated', 'last', NOW)]);
+      expect((await store.readEvents(newest, 10)).events.map(({ eventId }) => eventId)).toEqual(['later', 'last']);
+    });
+
+    it('prunes the oldest attempts of each credential', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      for (let fence = 1; fence <= 5; fence += 1) {
+        const next = { ...record, revision: fence + 1 };
+        const attempt: Attempt = {
+          ...{ attemptId: `a${String(fence)}`, credentialId: record.id, generation: 1, fence, phase: 'failed' },
+          ...{ reason: 'firstUse', tokenFingerprint: null, healing: false, spentAt: null },
+          ...{ claimedAt: NOW, sentAt: NOW, closedAt: NOW },
+        };
+        expect(await store.compareAndSet({ record: next, expectedRevision: fence, attempt })).toBe(true);
+      }
+      expect(await store.pruneAttempts(3, 1)).toBe(1);
+      expect(await store.pruneAttempts(3, 10)).toBe(1);
+      expect(await store.pruneAttempts(3, 10)).toBe(0);
+      expect(await store.pruneAttempts(0, 10)).toBe(2);
+      expect((await store.lastAttempt(record.id))?.attemptId).toBe('a5');
+    });
+
     it('deletes a record at its revision, with all that belongs to it but its events', async () => {
       const record = aRecord({ tags: ['x'] });
       await store.insert(record, [eventOf('credential.registered', record, 'e1')]);
-      await store.putTest({ credentialId: record.id, generation: 0, revision: 1, result: aTestResult() });
+      await store.putTest({ credentialId: record.id, generation: 0, configVersion: 'v', result: aTestResult() });
       await store.openNotice({ credentialId: record.id, kind: 'expiringSoon', eventId: 'e1', openedAt: NOW });
       expect(await store.delete(record.id, 2)).toBe(false);
       expect(await store.get(record.id)).toEqual(record);

@@ -184,7 +184,9 @@ it('gives a reader that holds the record of before the value of now (F54)', asyn
   await other.keys.reEncrypt();
   const ports = { clock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
   const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
-  const surroundings: Surroundings = { ports, records: one.stores.records, vault: one.vault, drivers, owner: 'reader' };
+  const planHealth = (): { testDueAt: null; noticeDueAt: null } => ({ testDueAt: null, noticeDueAt: null });
+  const { records } = one.stores;
+  const surroundings: Surroundings = { ports, records, vault: one.vault, drivers, owner: 'reader', planHealth };
   const opened = await openRecord(surroundings, before);
   expect(opened.grant?.unwrap()).toEqual({ accessToken: 'the token' });
   expect(opened.record.revision).toBe(before.revision + 1);

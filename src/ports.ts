@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { connectedFetch, type BeforeWrite } from './connected-fetch.ts';
+
+export { NotSentError } from './connected-fetch.ts';
 
 /** What the engine takes from its surroundings. Everything else in `src/` is a function of these and its arguments. */
 export interface Ports {
@@ -38,9 +41,18 @@ export interface ClientTls {
 export interface FetchInit extends RequestInit {
   /** Connects with this client certificate, on a connection that serves this request alone. */
   readonly tls?: ClientTls;
+  /**
+   * Called once, when the connection stands and nothing has left yet. What it answers is called in the same turn in which the
+   * first byte is written. When either throws, nothing is sent. Only a fetch that `connectsFirst` knows it.
+   */
+  readonly beforeWrite?: BeforeWrite;
 }
 
-export type Fetch = (url: string, init?: FetchInit) => Promise<Response>;
+export interface Fetch {
+  (url: string, init?: FetchInit): Promise<Response>;
+  /** Whether it calls `beforeWrite`. Any other fetch may be held up, unseen, between its call and the first byte. */
+  readonly connectsFirst?: boolean;
+}
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -65,24 +77,20 @@ export const systemClock: Clock = {
 
 export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
 
-export const systemFetch: Fetch = (url, init) =>
-  init?.tls === undefined ? globalThis.fetch(url, init) : fetchWithCertificate(url, init, init.tls);
+export const systemFetch: Fetch = Object.assign(fetchOfSystem, { connectsFirst: true });
+
+function fetchOfSystem(url: string, init: FetchInit = {}): Promise<Response> {
+  const { beforeWrite = allow, tls, ...plain } = init;
+  const isPlain = init.beforeWrite === undefined && tls === undefined;
+  // Node's own fetch can neither say when it is connected nor show a certificate.
+  return isPlain ? globalThis.fetch(url, plain) : connectedFetch(url, plain, beforeWrite, tls);
+}
+
+function allow(): Promise<() => void> {
+  return Promise.resolve(noop);
+}
 
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
-
-/** No connection is kept: the next request may be another credential's, and must not be taken for this client. */
-async function fetchWithCertificate(url: string, init: FetchInit, { cert, key }: ClientTls): Promise<Response> {
-  const { Agent } = await import('undici');
-  const dispatcher = new Agent({ connect: { cert, key }, pipelining: 0 });
-  try {
-    // Node's own fetch takes a dispatcher of this package, whatever the types of the two say.
-    const options: object = { ...init, dispatcher };
-    return await globalThis.fetch(url, options);
-  } finally {
-    // Ends the connection when the answer's body has been read.
-    dispatcher.close().catch(noop);
-  }
-}
 
 function noop(): void {
   // A logger that keeps nothing.

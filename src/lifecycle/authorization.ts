@@ -21,7 +21,7 @@ import {
   withChanged,
   type PendingAuthorization,
 } from './pending-authorization.ts';
-import { keepClaim, LEASE_MS } from './refresh.ts';
+import { HeldClaim, LEASE_MS } from './held-claim.ts';
 
 export interface BeginOptions {
   /** Where the other side sends the person back to; `null` for a device that has no browser. */
@@ -132,7 +132,10 @@ class Completion {
     const parameters = given instanceof URLSearchParams ? given : null;
     const input = { ...driverInput(this.#opened, signal), begun, parameters, onPending };
     try {
-      return await authorizationOf(this.#opened).complete(input, () => this.#beforeSend());
+      return await authorizationOf(this.#opened).complete(input, async () => {
+        await this.#beforeSend();
+        return () => undefined;
+      });
     } catch (error) {
       if (!isCredentialError(error) && !this.#sent) throw error;
       throw await this.#failed(toCredentialError(error));
@@ -146,7 +149,7 @@ class Completion {
     const { id } = this.#opened.record;
     // A refresh that has the credential now is not waited for: a code ends soon. Its outcome is dropped by the commit.
     this.#claim = await records.claim(id, owner, LEASE_MS);
-    if (this.#claim) this.#stopRenewal = keepClaim(this.#surroundings, this.#claim);
+    if (this.#claim) this.#stopRenewal = new HeldClaim(this.#surroundings, this.#claim).keep();
     await this.#consume();
     for (;;) {
       const record = await requireRecord(this.#surroundings, id);

@@ -9,10 +9,8 @@ import { exitCodeOfState } from '../exit-codes.ts';
 import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
 import { printCredential, printTest } from './one-credential.ts';
 
-export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
-  readonly name: string;
-  readonly protocol: string;
-  readonly config?: string;
+/** Options that are settings of the credential. */
+export interface ConfigFlags {
   readonly issuer?: string;
   readonly tokenEndpoint?: string;
   readonly clientId?: string;
@@ -21,6 +19,13 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
   readonly scope?: string;
   readonly testUrl?: string;
   readonly allowInsecureTransport?: boolean;
+}
+
+export interface RegisterCommandOptions extends GlobalOptions, SecretSource, ConfigFlags {
+  readonly name: string;
+  readonly protocol: string;
+  readonly config?: string;
+  readonly testEvery?: number | null;
   readonly owner?: string;
   readonly tag?: readonly string[];
   readonly test: boolean;
@@ -32,13 +37,6 @@ const GRANT_PARTS: Readonly<Record<string, SecretPart>> = {
   token_exchange: { name: 'subjectToken', question: 'Subject token' },
   jwt_bearer: { name: 'assertionKey', question: 'Private key' },
 };
-
-/** What a person is asked for; a plain value that is piped in is the first of it. */
-function secretParts(grantType: unknown, clientAuthentication: unknown): SecretPart[] {
-  const own = typeof grantType === 'string' ? GRANT_PARTS[grantType] : undefined;
-  const client = clientAuthentication === 'none' ? [] : [clientPart(clientAuthentication)];
-  return own === undefined ? client : [...client, own];
-}
 
 function clientPart(clientAuthentication: unknown): SecretPart {
   return clientAuthentication === 'private_key_jwt' ? { name: 'clientKey', question: 'Private key' } : CLIENT_SECRET;
@@ -55,7 +53,7 @@ export async function register(context: CommandContext, options: RegisterCommand
   }
   const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
   const grantType = config['grantType'] ?? 'client_credentials';
-  const parts = secretParts(grantType, config['clientAuthentication']);
+  const parts = secretPartsOf({ ...config, grantType });
   await withEngine(context, options, async (engine) => {
     const isPublic = parts.length === 0 && !namesSource(options);
     const secret = isPublic ? Secret.of({}) : await readSecret(context, options, parts);
@@ -67,6 +65,7 @@ export async function register(context: CommandContext, options: RegisterCommand
       config: { grantType, ...config },
       secret: secret.unwrap(),
       test: options.test,
+      ...(options.testEvery != null && { testEveryMs: options.testEvery }),
     });
     context.setExitCode(exitCodeOfState(lifecycleStateOf(state)));
     if (options.json === true) {
@@ -82,7 +81,20 @@ export async function register(context: CommandContext, options: RegisterCommand
   });
 }
 
-async function readConfig(context: CommandContext, source: string | undefined): Promise<Record<string, unknown>> {
+/** What a person is asked for. */
+export function secretPartsOf({
+  grantType,
+  clientAuthentication,
+}: Readonly<Record<string, unknown>>): readonly SecretPart[] {
+  const own = typeof grantType === 'string' ? GRANT_PARTS[grantType] : undefined;
+  const client = clientAuthentication === 'none' ? [] : [clientPart(clientAuthentication)];
+  return own === undefined ? client : [...client, own];
+}
+
+export async function readConfig(
+  context: CommandContext,
+  source: string | undefined,
+): Promise<Record<string, unknown>> {
   if (source === undefined) return {};
   const text = source === '-' ? await readText(context.input) : readFileText(resolve(context.cwd, source));
   const config = parseJson(text);
@@ -98,7 +110,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function configOfFlags(options: RegisterCommandOptions): Record<string, unknown> {
+export function configOfFlags(options: ConfigFlags): Record<string, unknown> {
   const { issuer, tokenEndpoint, clientId, grantType, clientAuthentication, scope, testUrl } = options;
   const { allowInsecureTransport } = options;
   const server = { issuer, tokenEndpoint, testUrl, allowInsecureTransport };

@@ -6,6 +6,7 @@ import { Secret } from '../../secret.ts';
 import type {
   AuthorizationCompletion,
   AuthorizationDriver,
+  BeforeSend,
   BegunAuthorization,
   DriverInput,
   Issued,
@@ -71,7 +72,7 @@ export class OAuth2Authorization implements AuthorizationDriver {
       : this.#beginRedirect({ ...opened, dpopKey }, redirectUri);
   }
 
-  async complete(input: AuthorizationCompletion, beforeSend: () => Promise<void>): Promise<Issued> {
+  async complete(input: AuthorizationCompletion, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret } = opened;
     const begun = parseBegun(input.begun);
@@ -79,7 +80,7 @@ export class OAuth2Authorization implements AuthorizationDriver {
     const fetch = tokenFetch(this.#fetch, {
       logger: this.#ports.logger,
       // A device code is asked for again and again; a code is spent by the first request.
-      beforeSend: begun.kind === 'device' ? async () => Promise.resolve() : beforeSend,
+      ...(begun.kind === 'redirect' && { beforeSend }),
       hasIssuer: config.issuer !== undefined,
       jwksUri: server.jwks_uri,
     });

@@ -1,17 +1,20 @@
 import type { ServerMetadata } from 'openid-client';
 import { isCredentialError, ReauthorizationRequiredError } from '../../errors.ts';
-import { toJsonObject, type JsonObject } from '../../json.ts';
+import { canonicalJson, toJsonObject, type JsonObject } from '../../json.ts';
 import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
 import type {
+  BeforeSend,
   Confirmation,
   DriverInput,
+  Entered,
   Issued,
   Material,
   ProtocolDriver,
   RefreshTraits,
   TestResult,
+  TestTraits,
 } from '../protocol.ts';
 import { signAssertion } from './assertion.ts';
 import { OAuth2Authorization } from './authorization.ts';
@@ -76,6 +79,14 @@ export class OAuth2Driver implements ProtocolDriver {
     return { ...server, clientId, grantType, scope: scope ?? null, ...target };
   }
 
+  /** A refresh token that was entered anew begins a grant of its own; another client secret does not end the one there is. */
+  keepsGrant(before: Entered, after: Entered): boolean {
+    const tokenOf = ({ config, registered }: Entered): string | undefined =>
+      parseOAuth2Secret(registered.unwrap(), parseOAuth2Config(config)).refreshToken;
+    const isSameClient = canonicalJson(this.identity(before.config)) === canonicalJson(this.identity(after.config));
+    return isSameClient && tokenOf(before) !== undefined && tokenOf(before) === tokenOf(after);
+  }
+
   endpoint(config: JsonObject): string {
     const { issuer, tokenEndpoint } = parseOAuth2Config(config);
     return tokenEndpoint ?? issuer ?? '';
@@ -91,7 +102,7 @@ export class OAuth2Driver implements ProtocolDriver {
     };
   }
 
-  async refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {
+  async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret, grant } = opened;
     const server = await this.#servers.of(config, opened.signal);
@@ -139,6 +150,11 @@ export class OAuth2Driver implements ProtocolDriver {
     const check = checkOf(opened.config, server);
     if (check === null || opened.grant === null) return 'unconfirmable';
     return this.#check(check, { ...opened, server, fetch: this.#fetch, dpopKey: null }, opened.grant);
+  }
+
+  /** It presents a token, and a wrong token locks nobody out. */
+  testTraits(): TestTraits {
+    return { isLogin: false };
   }
 
   async test(input: DriverInput): Promise<TestResult> {

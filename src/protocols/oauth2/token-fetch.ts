@@ -1,5 +1,7 @@
 import { isPlainObject } from '../../json.ts';
 import type { Fetch, Logger } from '../../ports.ts';
+import type { BeforeSend } from '../protocol.ts';
+import { sendOnce } from '../send-once.ts';
 import { withoutEmptyRefreshToken } from './response.ts';
 
 /** The token endpoint's own fetch: says before each request that it leaves, and cleans the answer. */
@@ -7,7 +9,8 @@ export function tokenFetch(
   fetch: Fetch,
   options: {
     readonly logger: Logger;
-    readonly beforeSend: () => Promise<void>;
+    /** Absent where nothing is spent. */
+    readonly beforeSend?: BeforeSend;
     /** Without an issuer nothing of an ID token can be checked, so it is not looked at. */
     readonly hasIssuer: boolean;
     /** Keys are fetched without a word: that spends nothing. */
@@ -17,8 +20,8 @@ export function tokenFetch(
   const { logger, beforeSend, hasIssuer, jwksUri } = options;
   return async (url, init) => {
     if (url === jwksUri) return fetch(url, init);
-    await beforeSend();
-    const response = await withoutEmptyRefreshToken(await fetch(url, init), () => {
+    const sent = beforeSend === undefined ? fetch(url, init) : sendOnce(fetch, url, init ?? {}, beforeSend);
+    const response = await withoutEmptyRefreshToken(await sent, () => {
       logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
     });
     return hasIssuer ? response : withoutIdToken(response);

@@ -1,14 +1,25 @@
+import { dirname, join } from 'node:path';
 import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import { isPlainObject } from './json.ts';
 import type { ProtocolDriver } from './protocols/protocol.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
+import { driverOf } from './storage/location.ts';
 import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
-const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'ports', 'drivers']);
+const OPTIONS = new Set([
+  'database',
+  'masterKey',
+  'keeper',
+  'anchor',
+  'acceptOlderStore',
+  'spoolFolder',
+  'ports',
+  'drivers',
+]);
 
 /**
  * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.
@@ -21,6 +32,7 @@ export function requireEngineOptions(options: {
   readonly keeper?: boolean;
   readonly anchor?: Anchor;
   readonly acceptOlderStore?: boolean;
+  readonly spoolFolder?: string | null;
   readonly drivers?: unknown;
 }): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
@@ -38,6 +50,10 @@ export function requireEngineOptions(options: {
   }
   if (anchor !== undefined && (typeof anchor.read !== 'function' || typeof anchor.write !== 'function')) {
     throw new TypeError('Expected anchor to have read and write.');
+  }
+  const { spoolFolder } = options;
+  if (spoolFolder !== undefined && spoolFolder !== null && (typeof spoolFolder !== 'string' || spoolFolder === '')) {
+    throw new TypeError('Expected spoolFolder to be the path of a folder, or null.');
   }
   requireMasterKey(options.masterKey);
 }
@@ -71,6 +87,19 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
     protocols.add(protocol);
   }
   return [own, ...drivers];
+}
+
+/** Where answers are spooled: beside a SQLite file, where the options say, or nowhere (`null`). */
+export function spoolFolderOf({
+  database,
+  spoolFolder,
+}: {
+  readonly database: string | Stores;
+  readonly spoolFolder?: string | null;
+}): string | null {
+  if (spoolFolder !== undefined) return spoolFolder;
+  const isFile = typeof database === 'string' && driverOf(database) === 'sqlite';
+  return isFile ? join(dirname(database), 'spool') : null;
 }
 
 function isDatabase(database: unknown): boolean {

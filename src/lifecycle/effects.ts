@@ -8,6 +8,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
+import type { Spool, UnsavedAnswers } from './spool.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 
 /** What effects work with. */
@@ -18,6 +19,9 @@ export interface Surroundings {
   readonly drivers: ProtocolRegistry;
   /** Names this engine in claims. */
   readonly owner: string;
+  /** Where answers wait durably that the store cannot take; `null` where there is no folder for it. */
+  readonly spool: Spool | null;
+  readonly unsaved: UnsavedAnswers;
 }
 
 /** The record, with everything that was sealed for it. */

@@ -80,7 +80,10 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
   for (;;) {
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (lifecycleStateOf(record.state) === 'revoked') return discardGrant(surroundings, record, underWay);
-    if (record.generation >= attempt.generation) return settledAt(record);
+    if (record.generation >= attempt.generation) {
+      await records.releaseClaim(claim);
+      return settledAt(record);
+    }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
     const next = revised(

@@ -10,6 +10,11 @@ export interface Material {
   readonly expiresAt: Date | null;
   /** Give this to `reportRejected` when the other side refuses the material. */
   readonly generation: number;
+  /**
+   * True when the store could not be read or written just now: this comes from memory, is good until `expiresAt`, and may be
+   * behind what other processes know. Absent otherwise.
+   */
+  readonly storeDown?: true;
 }
 
 /** What a driver works with: parsed settings and the unsealed values, for the length of one call. */

@@ -2,13 +2,23 @@ import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import { isPlainObject } from './json.ts';
 import type { ProtocolDriver } from './protocols/protocol.ts';
+import { requireBudgets } from './resilience/budgets.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
 import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
-const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'ports', 'drivers']);
+const OPTIONS = new Set([
+  'database',
+  'masterKey',
+  'keeper',
+  'anchor',
+  'acceptOlderStore',
+  'ports',
+  'drivers',
+  'budgets',
+]);
 
 /**
  * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.
@@ -22,6 +32,7 @@ export function requireEngineOptions(options: {
   readonly anchor?: Anchor;
   readonly acceptOlderStore?: boolean;
   readonly drivers?: unknown;
+  readonly budgets?: unknown;
 }): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
   if (unknown !== undefined) throw new TypeError(`Unknown option: ${unknown}.`);
@@ -39,6 +50,7 @@ export function requireEngineOptions(options: {
   if (anchor !== undefined && (typeof anchor.read !== 'function' || typeof anchor.write !== 'function')) {
     throw new TypeError('Expected anchor to have read and write.');
   }
+  if (options.budgets !== undefined) requireBudgets(options.budgets);
   requireMasterKey(options.masterKey);
 }
 

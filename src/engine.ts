@@ -35,6 +35,8 @@ import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openStores } from './storage/open.ts';
 import type { Stores } from './storage/stores.ts';
+import { Budgets, type EndpointBudget } from './resilience/budgets.ts';
+import { EndpointGate } from './resilience/endpoint-gate.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { type Anchor } from './vault/anchor.ts';
 import { openVault, type OpenedVault } from './vault/open-vault.ts';
@@ -55,6 +57,8 @@ export interface EngineOptions {
   /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
   readonly acceptOlderStore?: boolean;
   readonly ports?: Partial<Ports>;
+  /** How many refreshes an endpoint gets from all processes on this database; without a budget, as many as are due. */
+  readonly budgets?: readonly EndpointBudget[];
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
@@ -140,6 +144,7 @@ export class CredentialEngine {
       records,
       owner,
       run: (claim) => this.#runDue(claim),
+      openness: (endpoint) => surroundings.gate.openness(endpoint),
       busy: () => this.#refreshes.keys(),
     });
     if (keeper) this.#scheduler.start();
@@ -162,7 +167,10 @@ export class CredentialEngine {
       const opened = await openVault(stores, options, ports);
       const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
-      const surroundings = { ports, records: stores.records, vault: opened.vault, drivers: registry, owner };
+      const { vault } = opened;
+      const budgets = new Budgets(options.budgets ?? []);
+      const gate = new EndpointGate({ ports, records: stores.records, vault, budgets });
+      const surroundings = { ports, records: stores.records, vault, drivers: registry, gate, owner };
       return new CredentialEngine(surroundings, stores, opened, options.keeper ?? false);
     } catch (error) {
       await stores.records.close();

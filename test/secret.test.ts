@@ -63,6 +63,7 @@ describe('unwrap()', () => {
     'lifecycle/refresh.ts': 'fingerprint of a single-use token',
     'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
     'protocols/oauth2/driver.ts': 'requests and material',
+    'resilience/endpoint-gate.ts': 'keyed hash that an app is known by',
     'sessions/tokens.ts': 'hashes that tokens are found by',
     'vault/envelope.ts': 'the data key at work',
     'vault/kdf.ts': 'derivation from a passphrase',

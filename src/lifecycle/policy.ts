@@ -8,6 +8,7 @@ import {
   type RecordedFailure,
   type StatePath,
 } from './credential.ts';
+import { isHeldBack } from './request-gate.ts';
 
 /** Pure decisions: `{ decision, reason }` from a record and an instant. No clock, no randomness, no effects. */
 export interface Decision<D extends string> {
@@ -45,10 +46,15 @@ export function stableFraction(id: string): number {
   return createHash('sha256').update(id).digest().readUInt32BE() / 2 ** 32;
 }
 
-/** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
-export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Date {
-  const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
-  const jitter = 0.1 * margin * stableFraction(id);
+/**
+ * When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. Where an endpoint's
+ * budget takes `crowdMs` for all of its credentials, the jitter is as wide as that, but never reaches into the first half of the life.
+ */
+export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life, crowdMs = 0): Date {
+  const life = expiresAt.getTime() - issuedAt.getTime();
+  const margin = marginMs(life);
+  const spread = Math.max(0.1 * margin, Math.min(crowdMs, life / 2 - margin));
+  const jitter = spread * stableFraction(id);
   return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
 }
 
@@ -129,9 +135,10 @@ export interface Settlement {
 export function settleRefreshed(
   id: string,
   issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean },
+  crowdMs = 0,
 ): Settlement {
   const life = lifeOf(issued);
-  const refreshDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  const refreshDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life, crowdMs) : life.expiresAt;
   return { state: 'valid.fresh', reason: 'refreshed', refreshDueAt, retryNotBefore: null };
 }
 
@@ -185,6 +192,7 @@ export function settleFailed(
         : { state: 'pending.misconfigured', reason, refreshDueAt: null, retryNotBefore: null };
     }
     default:
+      if (isHeldBack(error)) return settleHeldBack(record, error, now, alive);
       if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
         return settleAnswerLost(attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, now));
       }
@@ -193,12 +201,15 @@ export function settleFailed(
 }
 
 function settleTransient(record: CredentialRecord, error: CredentialError, now: Date, alive: boolean): Settlement {
+  return settlePassing(record, retryAt(record, error, now), alive);
+}
+
+function settlePassing(record: CredentialRecord, retryNotBefore: Date, alive: boolean): Settlement {
   const state: StatePath = alive
     ? 'valid.expiringSoon'
     : record.grant === null
       ? 'pending.unverified'
       : 'expired.retrying';
-  const retryNotBefore = retryAt(record, error, now);
   // The end of the token's life is looked at too, however long the endpoint wants to be left alone.
   const endsFirst = alive && record.expiresAt !== null && record.expiresAt < retryNotBefore;
   return {
@@ -207,6 +218,14 @@ function settleTransient(record: CredentialRecord, error: CredentialError, now: 
     refreshDueAt: endsFirst ? record.expiresAt : retryNotBefore,
     retryNotBefore,
   };
+}
+
+/** After a request that was not made: as before, until the endpoint may be asked. Waiting for one's turn is no failure. */
+function settleHeldBack(record: CredentialRecord, error: CredentialError, now: Date, alive: boolean): Settlement {
+  const retryNotBefore = new Date(now.getTime() + (error.retryAfterMs ?? BACKOFF_FIRST_MS));
+  const waiting = settlePassing(record, retryNotBefore, alive);
+  const inTurn = alive && record.failure === null && error.code === 'ERR_ENDPOINT_BUDGET_SPENT';
+  return inTurn ? { ...waiting, state: 'valid.fresh', reason: 'refreshed' } : waiting;
 }
 
 /** A spent token without an answer: presented again at `retryNotBefore`, by whoever has the claim then. */

@@ -94,6 +94,18 @@ export interface TestResult {
   readonly testedAt: Date;
 }
 
+/** At most `requests` requests in any window of `perMs`. */
+export interface Budget {
+  readonly requests: number;
+  readonly perMs: number;
+}
+
+/** Names what is remembered of an endpoint: host and path, in small letters where case does not count, never a query. */
+export function endpointKey(endpoint: string): string {
+  const url = URL.parse(endpoint);
+  return (url === null || url.host === '' ? endpoint : `${url.host}${url.pathname}`).slice(0, 400);
+}
+
 /** Whether the other side still accepts the material: its own word, or none to be had. */
 export type Confirmation = 'accepted' | 'rejected' | 'unconfirmable';
 
@@ -122,6 +134,13 @@ export interface ProtocolDriver {
   test(input: DriverInput): Promise<TestResult>;
   /** Ends the grant at the other side, when it offers that. */
   revoke(input: DriverInput): Promise<'revoked' | 'unsupported'>;
+  /** How many refreshes the other side allows at that endpoint; absent or `null` when it is not known to count. */
+  budget?(config: JsonObject): Budget | null;
+  /**
+   * What several credentials share at the other side, with its secret (an OAuth 2.0 client): when it is refused, none of them
+   * can be refreshed. Absent or `null` when a credential stands for itself.
+   */
+  app?(input: Omit<DriverInput, 'signal'>): Secret<string> | null;
   /** Absent when this protocol cannot replace a secret by itself. */
   readonly rotation?: RotationDriver;
   /** Gives back what the driver holds open (connections). Called once, when the engine closes. */

@@ -7,21 +7,24 @@ import {
   type CredentialId,
   type CredentialRecord,
   dueAtOf,
+  dueEndpointOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import type { Clock, HostTime } from '../ports.ts';
 import { DocumentLedger } from './documents.ts';
 import { pageOf, parseListing, wordsOf } from './listing.ts';
-import type {
-  AccessKeyRecord,
-  Claim,
-  RecordChange,
-  RecordFilter,
-  RecordPage,
-  RecordSeal,
-  RecordStore,
-  StateCounts,
+import {
+  DYING_MS,
+  type AccessKeyRecord,
+  type Claim,
+  type DueRecord,
+  type RecordChange,
+  type RecordFilter,
+  type RecordPage,
+  type RecordSeal,
+  type RecordStore,
+  type StateCounts,
 } from './record-store.ts';
 import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
@@ -132,11 +135,14 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
+    const { among, limit } = options;
     const except = JSON.stringify(options.except ?? []);
     const host = this.#clock.hostTime();
+    const asked = { now: options.now.toISOString(), epoch: host.epoch, hostMs: host.ms, limit, except };
+    const due = () =>
+      among ? this.#sql.dueAmong.all({ ...asked, among: JSON.stringify(among) }) : this.#sql.due.all(asked);
     return this.#write(() =>
-      this.#sql.due
-        .all({ now: options.now.toISOString(), epoch: host.epoch, hostMs: host.ms, limit: options.limit, except })
+      due()
         .map((id) => this.#claimNow(id, options.owner, options.leaseMs, host))
         .filter((claim) => claim !== null),
     );
@@ -154,8 +160,20 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     this.#write(() => this.#sql.release.run(claim.credentialId, claim.fence));
   }
 
-  async nextDueAt(): Promise<Date | null> {
-    const text = this.#read(() => this.#sql.nextDue.get());
+  async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
+    const { now, limit } = options;
+    const dying = new Date(now.getTime() + DYING_MS).toISOString();
+    const endpoints = JSON.stringify(options.exceptEndpoints);
+    const rows = this.#read(() => this.#sql.listDue.all({ now: now.toISOString(), dying, limit, endpoints }));
+    return rows.map(({ id, due_endpoint: endpoint }) => ({ credentialId: id, endpoint }));
+  }
+
+  async countAtEndpoint(endpoint: string): Promise<number> {
+    return this.#read(() => this.#sql.countAtEndpoint.get(endpoint)) ?? 0;
+  }
+
+  async nextDueAt(after?: Date): Promise<Date | null> {
+    const text = this.#read(() => this.#sql.nextDue.get(after?.toISOString() ?? ''));
     return text === undefined || text === null ? null : new Date(text);
   }
 
@@ -277,6 +295,7 @@ function columns(record: CredentialRecord): Record<string, string | number | nul
     ownerId: record.ownerId,
     scopeId: record.scopeId,
     dueAt: dueAtOf(record)?.toISOString() ?? null,
+    dueEndpoint: dueEndpointOf(record),
     expiresAt: record.expiresAt?.toISOString() ?? null,
     record: encodeRecord(record),
   };

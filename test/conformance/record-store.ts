@@ -144,6 +144,72 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       });
     });
 
+    describe('work that is due', () => {
+      const ends = (seconds: number) => ({
+        state: 'valid.fresh' as const,
+        refreshDueAt: secondsAfter(NOW, -10),
+        expiresAt: secondsAfter(NOW, seconds),
+      });
+      const listed = async (exceptEndpoints: readonly string[] = [], limit = 10) =>
+        (await store.listDue({ now: NOW, limit, exceptEndpoints })).map(({ credentialId }) => credentialId);
+
+      it('is listed in the order of need: who dies within a minute, who is dead, who lives on', async () => {
+        await store.insert(aRecord({ id: 'in 10 min', ...ends(600) }), []);
+        await store.insert(aRecord({ id: 'in 5 min', ...ends(300) }), []);
+        await store.insert(aRecord({ id: 'dead', ...ends(-5) }), []);
+        await store.insert(aRecord({ id: 'dead longer', ...ends(-50), state: 'expired.retrying' }), []);
+        await store.insert(aRecord({ id: 'without end', refreshDueAt: secondsAfter(NOW, -20) }), []);
+        await store.insert(aRecord({ id: 'in 5 s', ...ends(5), refreshDueAt: NOW }), []);
+        await store.insert(aRecord({ id: 'in 60 s', ...ends(60) }), []);
+        await store.insert(aRecord({ id: 'not due', ...ends(5), refreshDueAt: secondsAfter(NOW, 1) }), []);
+        await store.insert(aRecord({ id: 'never due' }), []);
+        const order = ['in 5 s', 'in 60 s', 'dead longer', 'without end', 'dead', 'in 5 min', 'in 10 min'];
+        expect(await listed()).toEqual(order);
+        expect(await listed([], 2)).toEqual(order.slice(0, 2));
+      });
+
+      it('leaves out what would ask an excepted endpoint, but for an end that has to be told', async () => {
+        const endpoint = "x' OR 1=1/token";
+        const degraded = { ...ends(-5), state: 'valid.degraded' } as const;
+        const test = { ...ends(300), refreshDueAt: secondsAfter(NOW, 100), testDueAt: NOW };
+        await store.insert(aRecord({ id: 'asks', ...ends(300), endpoint }), []);
+        await store.insert(aRecord({ id: 'asks, dead', ...ends(-5), state: 'expired.retrying', endpoint }), []);
+        await store.insert(aRecord({ id: 'just died', ...ends(-5), endpoint }), []);
+        await store.insert(aRecord({ id: 'other', ...ends(300), endpoint: 'other/token' }), []);
+        await store.insert(aRecord({ id: 'unknown', ...ends(301), endpoint: null }), []);
+        await store.insert(aRecord({ id: 'ends', ...degraded, endpoint }), []);
+        await store.insert(aRecord({ id: 'is tested', ...test, endpoint }), []);
+        expect(await listed([endpoint, 'third/token'])).toEqual(['ends', 'just died', 'is tested', 'other', 'unknown']);
+        expect((await store.listDue({ now: NOW, limit: 10, exceptEndpoints: [] })).map((due) => due.endpoint)).toEqual([
+          ...[endpoint, null, endpoint, endpoint, null, 'other/token', null],
+        ]);
+        expect(await store.countAtEndpoint(endpoint)).toBe(3);
+        expect(await store.countAtEndpoint('nobody/token')).toBe(0);
+      });
+
+      it('is claimed among given ids only, in their order, when it is still due and free', async () => {
+        for (const id of ['a', 'b', 'c', 'd']) await store.insert(aRecord({ id, refreshDueAt: NOW }), []);
+        await store.insert(aRecord({ id: 'later', refreshDueAt: secondsAfter(NOW, 1) }), []);
+        await store.claim('c', 'other', LEASE_MS);
+        const options = { owner: 'a', leaseMs: LEASE_MS, now: NOW, among: ['d', 'c', 'later', 'gone', 'b', 'a'] };
+        const claims = await store.claimDue({ ...options, limit: 2 });
+        expect(claims.map(({ credentialId }) => credentialId)).toEqual(['d', 'b']);
+        const others = await store.claimDue({ ...options, limit: 9, except: ['a'] });
+        expect(others).toEqual([]);
+        expect(await store.claimDue({ ...options, limit: 9, among: [] })).toEqual([]);
+      });
+
+      it('is next at the earliest due time, or the earliest after an instant', async () => {
+        expect(await store.nextDueAt(NOW)).toBeNull();
+        for (const seconds of [-5, 0, 5, 10]) {
+          await store.insert(aRecord({ id: String(seconds), refreshDueAt: secondsAfter(NOW, seconds) }), []);
+        }
+        expect(await store.nextDueAt()).toEqual(secondsAfter(NOW, -5));
+        expect(await store.nextDueAt(NOW)).toEqual(secondsAfter(NOW, 5));
+        expect(await store.nextDueAt(secondsAfter(NOW, 10))).toBeNull();
+      });
+    });
+
     it('keeps the newest attempt with its phase', async () => {
       const record = aRecord();
       await store.insert(record, []);

@@ -1,6 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
 import { isCredentialError } from '../../errors.ts';
-import type { JsonObject } from '../../json.ts';
+import { canonicalJson, type JsonObject } from '../../json.ts';
 import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
@@ -82,6 +82,12 @@ export class OAuth2Driver implements ProtocolDriver {
       reuseGraceMs: config.reuseGraceMs,
       deadlineMs: DEFAULT_BOUNDS.deadlineMs,
     };
+  }
+
+  /** The client as the token endpoint knows it. */
+  app(input: Omit<DriverInput, 'signal'>): Secret<string> {
+    const { config, secret } = open({ ...input, signal: NEVER });
+    return Secret.of(canonicalJson([this.endpoint(input.config), config.clientId, secret.clientSecret]));
   }
 
   async refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {

@@ -14,7 +14,7 @@ import { EndpointMemory, type EndpointFacts } from './endpoint-memory.ts';
 
 /** The longest pause that an endpoint can ask for (`Retry-After`); longer ones count as this. */
 export const LONGEST_PAUSE_MS = 3_600_000;
-/** After a 429 without a `Retry-After`. */
+/** After a 429 at least, also without a `Retry-After`. */
 const UNNAMED_PAUSE_MS = 2_000;
 /** A request waits so long for its turn in a budget; for longer it is put off. */
 const LONGEST_TURN_MS = 5_000;
@@ -222,7 +222,7 @@ function askedPauseMs(error: unknown): number {
   if (!isCredentialError(error)) return 0;
   const isBusy = error.code === 'ERR_ENDPOINT_RATE_LIMITED';
   if (!isBusy && error.code !== 'ERR_ENDPOINT_UNAVAILABLE') return 0;
-  return Math.min(error.retryAfterMs ?? (isBusy ? UNNAMED_PAUSE_MS : 0), LONGEST_PAUSE_MS);
+  return Math.min(Math.max(error.retryAfterMs ?? 0, isBusy ? UNNAMED_PAUSE_MS : 0), LONGEST_PAUSE_MS);
 }
 
 /** What is left of a pause. One that is longer than any can be was written by a clock that was wrong. */

@@ -37,7 +37,9 @@ export function encodeSlots({ freeAt }: Slots): JsonObject {
 /** Ms until a slot is free; 0 when one is. */
 export function untilFreeMs(slots: Slots, nowMs: number): number {
   if (slots.freeAt.length < slots.requests) return 0;
-  return Math.max(0, Math.min(...slots.freeAt.map((freeAtMs) => waitOf(freeAtMs, slots, nowMs))));
+  const waitMs = Math.min(...slots.freeAt.map((freeAtMs) => waitOf(freeAtMs, slots, nowMs)));
+  // A request that is under way mostly ends at once: its slot is then free a window from now.
+  return Math.min(Math.max(0, waitMs), slots.perMs);
 }
 
 /** A slot that is taken further ahead than it can be was written by a clock that was wrong. */

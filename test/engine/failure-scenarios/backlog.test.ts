@@ -60,9 +60,9 @@ test('F19 a process that starts with 5,000 overdue credentials asks for each onc
     const end = endOf(place, nowMs).toISOString();
     const due = new Date(nowMs - 10_000_000 - place * 1_000).toISOString();
     database.execute(
-      `UPDATE records SET expires_at = ?1, due_at = ?2, state = 'valid', due_endpoint = record ->> '$.endpoint',
-         record = json_set(record, '$.expiresAt', ?1, '$.refreshDueAt', ?2, '$.state', 'valid.fresh') WHERE id = ?3`,
-      ...[end, due, id],
+      `UPDATE records SET expires_at = ?, due_at = ?, state = 'valid', due_endpoint = record ->> '$.endpoint',
+         record = json_set(record, '$.expiresAt', ?, '$.refreshDueAt', ?, '$.state', 'valid.fresh') WHERE id = ?`,
+      ...[end, due, end, due, id],
     );
   }
   const after = await openEngine(folder.path, { ports: { clock }, keeper: true });

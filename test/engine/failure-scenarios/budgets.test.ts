@@ -110,9 +110,9 @@ test('F33 a living token is handed out while its refresh waits for the budget, a
   await engine.use(spender);
   const future = new Date(clock.now().getTime() + 600_000).toISOString();
   database.execute(
-    `UPDATE records SET revision = revision + 1, expires_at = ?1,
-       record = json_set(record, '$.expiresAt', ?1, '$.revision', revision + 1) WHERE id = ?2`,
-    ...[future, waiting],
+    `UPDATE records SET revision = revision + 1, expires_at = ?,
+       record = json_set(record, '$.expiresAt', ?, '$.revision', revision + 1) WHERE id = ?`,
+    ...[future, future, waiting],
   );
   expect(await engine.refresh(waiting)).toMatchObject({ state: 'valid.fresh', generation: 1, failure: null });
   expect((await engine.use(waiting)).generation).toBe(1);
@@ -139,8 +139,8 @@ test('F41 four hundred credentials that end within one minute are refreshed by t
   for (const [index, id] of ids.entries()) {
     const end = new Date(clock.now().getTime() + 600_000 + (index * MINUTE_MS) / ids.length).toISOString();
     database.execute(
-      `UPDATE records SET expires_at = ?1, record = json_set(record, '$.expiresAt', ?1) WHERE id = ?2`,
-      ...[end, id],
+      `UPDATE records SET expires_at = ?, record = json_set(record, '$.expiresAt', ?) WHERE id = ?`,
+      ...[end, end, id],
     );
   }
   const budgets = at(20, 500);

@@ -1,6 +1,7 @@
 export { createEmbeddedClient } from './embedded-client.ts';
 export { CredentialEngine } from './engine.ts';
 export type { EngineOptions, MasterKey, Registered, RegisterInput } from './engine.ts';
+export type { EndpointBudget } from './resilience/budgets.ts';
 export { ACCESS_SCOPES } from './client.ts';
 export type {
   AccessScope,

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { Secret } from './secret.ts';
+import { parseBudgets, type EndpointBudget } from './resilience/budgets.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
 import { driverOf, placeOf } from './storage/location.ts';
 import type { MasterKey } from './vault/key-ring.ts';
@@ -15,7 +16,12 @@ export interface Settings {
   readonly keeper: 'auto' | 'on' | 'off';
   readonly logLevel: string;
   /** What an engine is opened with. */
-  readonly engineOptions: { readonly database: string; readonly masterKey: MasterKey; readonly anchor?: Anchor };
+  readonly engineOptions: {
+    readonly database: string;
+    readonly masterKey: MasterKey;
+    readonly anchor?: Anchor;
+    readonly budgets?: readonly EndpointBudget[];
+  };
 }
 
 export interface SettingsDefaults {
@@ -30,7 +36,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /**
  * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
  * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database. `CREDLIFE_ANCHOR_FILE` names a
- * file, best on another volume, that remembers how new the database was.
+ * file, best on another volume, that remembers how new the database was. `CREDLIFE_BUDGETS` says how many refreshes an
+ * endpoint gets.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
@@ -44,10 +51,12 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
   if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);
   const masterKey = findMasterKey(env, database, defaults);
   const anchorFile = env['CREDLIFE_ANCHOR_FILE'];
+  const budgets = env['CREDLIFE_BUDGETS'];
   const engineOptions = {
     database,
     masterKey,
     ...(anchorFile !== undefined && { anchor: new FileAnchor(anchorFile) }),
+    ...(budgets !== undefined && { budgets: parseBudgets(budgets, 'CREDLIFE_BUDGETS') }),
   };
   return { database, masterKey, keeper: knownKeeper, logLevel, engineOptions };
 }

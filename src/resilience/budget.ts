@@ -59,7 +59,8 @@ export interface TakenSlot {
 export function takeSlot(slots: Slots, nowMs: number, force = false): TakenSlot | null {
   if (!force && untilFreeMs(slots, nowMs) > 0) return null;
   const { freeAt, requests, perMs } = slots;
-  const place = freeAt.length < requests ? freeAt.length : freeAt.indexOf(Math.min(...freeAt));
+  const waits = freeAt.map((freeAtMs) => waitOf(freeAtMs, slots, nowMs));
+  const place = freeAt.length < requests ? freeAt.length : waits.indexOf(Math.min(...waits));
   const mark = nowMs + LONGEST_REQUEST_MS + perMs;
   return { slots: { ...slots, freeAt: [...freeAt.slice(0, place), mark, ...freeAt.slice(place + 1)] }, place, mark };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod/v4';
+import { ConfigurationError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import { endpointKey, type Budget, type ProtocolDriver } from '../protocols/protocol.ts';
 
@@ -49,6 +50,24 @@ const budgetsSchema = z.array(
     perMs: z.int().positive().max(86_400_000),
   }),
 );
+
+/**
+ * Reads budgets from text: `HOST=REQUESTS/SECONDS`, several of them with commas between (`accounts.zoho.com=5/60`).
+ *
+ * @param source names where the text came from
+ * @throws ConfigurationError `ERR_CONFIG_MALFORMED`
+ */
+export function parseBudgets(text: string, source: string): readonly EndpointBudget[] {
+  const budgets = text.split(',').map((part) => {
+    const [, endpoint = '', requests, seconds] = /^\s*([^\s=,]+)=(\d{1,9})\/(\d{1,5})\s*$/.exec(part) ?? [];
+    return { endpoint, requests: Number(requests), perMs: Number(seconds) * 1_000 };
+  });
+  if (budgetsSchema.safeParse(budgets).success) return budgets;
+  throw new ConfigurationError(
+    'ERR_CONFIG_MALFORMED',
+    `The setting ${source} must be a list of HOST=REQUESTS/SECONDS, for example accounts.zoho.com=5/60.`,
+  );
+}
 
 /** @throws TypeError for anything that is no list of budgets */
 export function requireBudgets(budgets: unknown): void {

@@ -7,7 +7,7 @@ import type { RecordStore } from '../storage/record-store.ts';
 import type { Vault } from '../vault/vault.ts';
 import { AppIncidents } from './app-incidents.ts';
 import { encodeSlots, leaveSlot, parseSlots, takeSlot, untilFreeMs, type TakenSlot } from './budget.ts';
-import type { Budgets} from './budgets.ts';
+import type { Budgets } from './budgets.ts';
 import { type NamedBudget } from './budgets.ts';
 import { afterOutcome, askCircuit, encodeCircuit, parseCircuit, withoutProbe, withProbe } from './circuit.ts';
 import { EndpointMemory, type EndpointFacts } from './endpoint-memory.ts';

@@ -43,6 +43,8 @@ it('does not give a slot back that somebody else has taken since', () => {
 it('does not wait for what a wrong clock wrote', () => {
   const slots = parseSlots({ freeAt: [10 ** 12] }, { requests: 1, perMs: 1_000 });
   expect(untilFreeMs(slots, 0)).toBe(0);
+  const two = parseSlots({ freeAt: [500, 10 ** 12] }, { requests: 2, perMs: 1_000 });
+  expect(takeSlot(two, 0)?.place).toBe(1);
 });
 
 it.each([{ freeAt: 'soon' }, { freeAt: [null] }, { other: 1 }])(

@@ -21,7 +21,7 @@ export class ScriptedDriver implements ProtocolDriver {
   parseConfig = () => ({ place: (this.#places += 1) });
   parseSecret = () => ({ token: 'registered' });
   identity = () => ({});
-  endpoint = ({ place }: JsonObject) => `scripted ${String(place)}`;
+  endpoint = ({ place }: JsonObject) => `scripted ${JSON.stringify(place)}`;
   refreshTraits = () => ({ spends: Secret.of('token'), reuseGraceMs: DAYS_30_MS, deadlineMs: 1_000 });
   material = () => ({ headers: {} });
   confirm = () => Promise.resolve('unconfirmable' as const);

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import { isPlainObject } from './json.ts';
@@ -5,6 +6,7 @@ import type { ProtocolDriver } from './protocols/protocol.ts';
 import { requireBudgets } from './resilience/budgets.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
+import { driverOf } from './storage/location.ts';
 import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
@@ -15,6 +17,7 @@ const OPTIONS = new Set([
   'keeper',
   'anchor',
   'acceptOlderStore',
+  'spoolFolder',
   'ports',
   'drivers',
   'budgets',
@@ -31,6 +34,7 @@ export function requireEngineOptions(options: {
   readonly keeper?: boolean;
   readonly anchor?: Anchor;
   readonly acceptOlderStore?: boolean;
+  readonly spoolFolder?: string | null;
   readonly drivers?: unknown;
   readonly budgets?: unknown;
 }): void {
@@ -51,6 +55,10 @@ export function requireEngineOptions(options: {
     throw new TypeError('Expected anchor to have read and write.');
   }
   if (options.budgets !== undefined) requireBudgets(options.budgets);
+  const { spoolFolder } = options;
+  if (spoolFolder !== undefined && spoolFolder !== null && (typeof spoolFolder !== 'string' || spoolFolder === '')) {
+    throw new TypeError('Expected spoolFolder to be the path of a folder, or null.');
+  }
   requireMasterKey(options.masterKey);
 }
 
@@ -83,6 +91,19 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
     protocols.add(protocol);
   }
   return [own, ...drivers];
+}
+
+/** Where answers are spooled: beside a SQLite file, where the options say, or nowhere (`null`). */
+export function spoolFolderOf({
+  database,
+  spoolFolder,
+}: {
+  readonly database: string | Stores;
+  readonly spoolFolder?: string | null;
+}): string | null {
+  if (spoolFolder !== undefined) return spoolFolder;
+  const isFile = typeof database === 'string' && driverOf(database) === 'sqlite';
+  return isFile ? join(dirname(database), 'spool') : null;
 }
 
 function isDatabase(database: unknown): boolean {

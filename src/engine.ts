@@ -8,8 +8,8 @@ import {
   type RejectionDecision,
   type UseOptions,
 } from './client.ts';
-import { requireDrivers, requireEngineOptions, requireRegisterInput } from './engine-options.ts';
-import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
+import { requireDrivers, requireEngineOptions, requireRegisterInput, spoolFolderOf } from './engine-options.ts';
+import { ConfigurationError, InternalError, StorageError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
 import {
@@ -19,14 +19,15 @@ import {
   type Reason,
   type StatePath,
 } from './lifecycle/credential.ts';
-import { openRecord, type Surroundings } from './lifecycle/effects.ts';
+import { type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
-import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
+import { decideDue, isAlive } from './lifecycle/policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
+import { UnsavedAnswers } from './lifecycle/spool.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
@@ -38,7 +39,9 @@ import type { Stores } from './storage/stores.ts';
 import { Budgets, type EndpointBudget } from './resilience/budgets.ts';
 import { EndpointGate } from './resilience/endpoint-gate.ts';
 import { refusal, summaryOf } from './summary.ts';
+import { Uses } from './uses.ts';
 import { type Anchor } from './vault/anchor.ts';
+import { FileSpool } from './vault/file-spool.ts';
 import { openVault, type OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
 import type { MasterKey } from './vault/key-ring.ts';
@@ -56,6 +59,11 @@ export interface EngineOptions {
   readonly anchor?: Anchor;
   /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
   readonly acceptOlderStore?: boolean;
+  /**
+   * Folder in which new tokens wait, sealed, while the database cannot be written. Default: `spool` beside a SQLite file; none
+   * for other stores. Processes on one database and one host should share it. `null`: in memory only.
+   */
+  readonly spoolFolder?: string | null;
   readonly ports?: Partial<Ports>;
   /** How many refreshes an endpoint gets from all processes on this database; without a budget, as many as are due. */
   readonly budgets?: readonly EndpointBudget[];
@@ -83,13 +91,6 @@ export interface Registered {
   readonly credential: CredentialSummary;
 }
 
-interface Cached {
-  readonly record: CredentialRecord;
-  readonly material: Material;
-  readonly mark: number;
-}
-
-const CACHE_LIMIT = 10_000;
 const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
 
 /**
@@ -116,8 +117,9 @@ export class CredentialEngine {
   readonly #rejections: RejectionReports;
   readonly #refreshes = new SingleFlight<void>();
   readonly #tests = new SingleFlight<TestResult>();
-  readonly #cache = new Map<CredentialId, Cached>();
-  readonly #uses = new Set<Promise<Material>>();
+  readonly #uses: Uses;
+  /** What `close` waits for. */
+  readonly #calls = new Set<Promise<unknown>>();
   #closed = false;
 
   private constructor(surroundings: Surroundings, stores: Stores, opened: OpenedVault, keeper: boolean) {
@@ -135,6 +137,10 @@ export class CredentialEngine {
     const publish = (event: CredentialEvent): void => {
       this.#bus.publish(event);
     };
+    this.#uses = new Uses(surroundings, {
+      require: (id) => this.#require(id),
+      refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
+    });
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
@@ -168,9 +174,18 @@ export class CredentialEngine {
       const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
       const { vault } = opened;
-      const budgets = new Budgets(options.budgets ?? []);
-      const gate = new EndpointGate({ ports, records: stores.records, vault, budgets });
-      const surroundings = { ports, records: stores.records, vault, drivers: registry, gate, owner };
+      const gate = new EndpointGate({
+        ports,
+        records: stores.records,
+        vault,
+        budgets: new Budgets(options.budgets ?? []),
+      });
+      const folder = spoolFolderOf(options);
+      const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
+      const surroundings = {
+        ...{ ports, records: stores.records, vault, drivers: registry, gate, owner, spool },
+        unsaved: new UnsavedAnswers(),
+      };
       return new CredentialEngine(surroundings, stores, opened, options.keeper ?? false);
     } catch (error) {
       await stores.records.close();
@@ -186,6 +201,10 @@ export class CredentialEngine {
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
     requireRegisterInput(input);
+    return this.#counted(this.#register(input));
+  }
+
+  async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
     const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
     const record = await registerRecord(this.#surroundings, {
@@ -200,8 +219,8 @@ export class CredentialEngine {
       secret,
     });
     await this.#publishLast(record.id);
-    const test = (input.test ?? true) ? await this.test(id) : null;
-    const credential = await this.get(id);
+    const test = (input.test ?? true) ? await this.#tests.run(id, () => this.#testOnce(id)) : null;
+    const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
   }
 
@@ -212,15 +231,15 @@ export class CredentialEngine {
    */
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
-    const cached = this.#cache.get(id);
-    if (cached && cached.mark === this.#records.changeMark() && this.#decide(cached.record) === 'serve')
-      return cached.material;
-    const call = this.#useStored(id, options.signal);
-    this.#uses.add(call);
+    return this.#uses.use(id, options.signal);
+  }
+
+  async #counted<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call);
     try {
       return await call;
     } finally {
-      this.#uses.delete(call);
+      this.#calls.delete(call);
     }
   }
 
@@ -245,9 +264,13 @@ export class CredentialEngine {
   /** Ends the credential for good, here and at the other side. */
   async revoke(id: CredentialId): Promise<CredentialSummary> {
     this.#requireOpen();
+    return this.#counted(this.#revoke(id));
+  }
+
+  async #revoke(id: CredentialId): Promise<CredentialSummary> {
     await this.#awakening.revoke(await this.#require(id));
-    this.#cache.delete(id);
-    return this.get(id);
+    this.#uses.forget(id);
+    return this.#summary(await this.#require(id));
   }
 
   /** @throws ConfigurationError `ERR_CREDENTIAL_NOT_FOUND` */
@@ -347,58 +370,16 @@ export class CredentialEngine {
     if (this.#closed) return;
     this.#closed = true;
     await this.#scheduler.stop();
+    // First the calls: they may begin refreshes and tests of their own.
+    await Promise.allSettled(this.#calls);
+    await this.#uses.settled();
     await Promise.all(
       [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
     );
-    await Promise.allSettled(this.#uses);
+    this.#surroundings.unsaved.close();
     await this.#opened.close();
     await this.#records.close();
-    this.#cache.clear();
-  }
-
-  async #useStored(id: CredentialId, signal: AbortSignal | undefined): Promise<Material> {
-    // Taken before the record is read: a write in between makes the cache entry stale, never wrong.
-    const mark = this.#records.changeMark();
-    const record = await this.#require(id);
-    const usable = await this.#usable(record, signal);
-    const material = await this.#materialOf(usable);
-    if (usable === record) this.#remember({ record, material, mark });
-    return material;
-  }
-
-  async #usable(record: CredentialRecord, signal: AbortSignal | undefined, isRetry = false): Promise<CredentialRecord> {
-    const { decision, reason } = decideUse(record, this.#ports.clock.now());
-    if (decision === 'serve') return record;
-    if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
-    if (decision === 'serveAndRefresh') {
-      this.#refreshBehind(record, reason);
-      return record;
-    }
-    await this.#refresh(record, reason, signal);
-    const refreshed = await this.#require(record.id);
-    const now = this.#ports.clock.now();
-    const { decision: then } = decideUse(refreshed, now);
-    // What an interrupted refresh had brought may have expired before it was found: that is no answer yet.
-    const found = then === 'refreshFirst' && refreshed.generation > record.generation && !isRetry;
-    if (found && !isAlive(refreshed, now)) return this.#usable(refreshed, signal, true);
-    if (!isAlive(refreshed, now) || then === 'refuse') throw refusal(refreshed, now);
-    return refreshed;
-  }
-
-  #decide(record: CredentialRecord): string {
-    return decideUse(record, this.#ports.clock.now()).decision;
-  }
-
-  async #materialOf(record: CredentialRecord): Promise<Material> {
-    // The record that it answers with may be newer than ours: its facts belong to this grant.
-    const { record: opened, driver, grant } = await openRecord(this.#surroundings, record);
-    if (grant === null) throw refusal(opened, this.#ports.clock.now());
-    return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
-  }
-
-  #remember(entry: Cached): void {
-    if (this.#cache.size >= CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value ?? '');
-    this.#cache.set(entry.record.id, entry);
+    this.#uses.clear();
   }
 
   async #refresh(
@@ -409,19 +390,10 @@ export class CredentialEngine {
   ): Promise<void> {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
-      this.#cache.delete(record.id);
+      this.#uses.invalidate(record.id);
       this.#scheduler.wake();
     });
     await orAborted(flight, signal);
-  }
-
-  #refreshBehind(record: CredentialRecord, reason: Reason): void {
-    this.#refresh(record, reason).catch((error: unknown) => {
-      this.#ports.logger.warn(
-        { credentialId: record.id, code: toCredentialError(error).code },
-        'A refresh behind a caller failed.',
-      );
-    });
   }
 
   async #runDue(claim: Claim): Promise<void> {

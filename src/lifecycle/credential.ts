@@ -204,12 +204,14 @@ const DUE_TIMES = ['refreshDueAt', 'testDueAt', 'rotationDueAt', 'noticeDueAt'] 
 
 /**
  * The endpoint that the earliest duty of a record asks: that of a refresh. `null` when nothing is due or that duty asks none
- * that is guarded (a test, a notice, the end of a life): it is then done whatever the endpoint's state.
+ * that is guarded (a test, a notice, the end of a life), or a refresh was interrupted: it is then done whatever the endpoint's state.
  */
 export function dueEndpointOf(
   record: Pick<CredentialRecord, (typeof DUE_TIMES)[number] | 'endpoint' | 'refreshable' | 'state'>,
 ): string | null {
   const { refreshDueAt, refreshable, state } = record;
+  // Whoever takes an interrupted refresh up asks the gate, which lets healing pass.
+  if (lifecycleStateOf(state) === 'refreshing') return null;
   if (refreshDueAt === null || !refreshable || state === 'valid.degraded') return null;
   return refreshDueAt.getTime() === dueAtOf(record)?.getTime() ? record.endpoint : null;
 }

@@ -2,16 +2,25 @@ import { toCredentialError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { Claim, DueRecord, RecordStore } from '../storage/record-store.ts';
 import type { CredentialId } from './credential.ts';
-import { LEASE_MS } from './refresh.ts';
+import { LEASE_MS } from './held-claim.ts';
 import type { Openness } from './request-gate.ts';
 
-/** Longest sleep: another process may have written an earlier due time meanwhile. */
+/** Longest sleep without a look at what is due: the wall clock may have been set meanwhile. */
 const LONGEST_SLEEP_MS = 15_000;
+/**
+ * Longest sleep without a look at the store's change mark. Another process may write an earlier due time, above all the intent
+ * of a refresh, and then die: its claim runs out after 4 s, and it is to be taken over within 5.
+ */
+const LOOK_MS = 500;
+/** Until a store that could not be read is tried again. */
+const STORE_DOWN_MS = 2_000;
 /** Shortest sleep: a due record that cannot be claimed now must not make the loop spin. */
 const SHORTEST_SLEEP_MS = 100;
 /** Credentials under way at a time, and of these at one endpoint. */
 const CONCURRENCY = 16;
 const ENDPOINT_CONCURRENCY = 8;
+/** Kept free for interrupted refreshes: slow requests must not hold up the healing of a token in doubt. */
+const KEPT_FOR_INTERRUPTED = 8;
 /** How many of a backlog are listed at a time, and for how long their order counts as current. */
 const LISTED = 256;
 const LISTED_FOR_MS = 1_000;
@@ -39,6 +48,9 @@ export class Scheduler {
   #ticking: Promise<void> | null = null;
   /** Until it was started, and after it was stopped, it takes no work, whoever wakes it. */
   #stopped = true;
+  /** What the store's change mark was at the last look, and when something is due or has to be looked at, come what may. */
+  #seenMark: number | null = null;
+  #lookAgainAt = new Date(0);
 
   constructor(options: {
     ports: Ports;
@@ -63,6 +75,7 @@ export class Scheduler {
 
   /** Looks at the store again soon: a due time may have moved forward. */
   wake(): void {
+    this.#seenMark = null;
     if (!this.#stopped && this.#ticking === null) this.#sleep(0);
   }
 
@@ -85,10 +98,11 @@ export class Scheduler {
   }
 
   async #tick(): Promise<void> {
-    let delayMs = LONGEST_SLEEP_MS;
+    let delayMs = STORE_DOWN_MS;
     try {
-      delayMs = await this.#startDue();
+      delayMs = await this.#look();
     } catch (error) {
+      this.#seenMark = null;
       this.#ports.logger.error(
         { code: toCredentialError(error).code },
         'The scheduler could not read the store; trying again.',
@@ -97,14 +111,24 @@ export class Scheduler {
     this.#sleep(delayMs);
   }
 
-  /** Begins what can be begun. Returns when to look again. */
-  async #startDue(): Promise<number> {
+  /** Starts what is due, unless nothing can have changed since the last look. Returns how long to sleep. */
+  async #look(): Promise<number> {
+    const mark = this.#records.changeMark();
     const now = this.#ports.clock.now();
+    if (mark !== this.#seenMark || now >= this.#lookAgainAt || this.#wasSetBack(now)) {
+      this.#seenMark = mark;
+      await this.#startDue(now);
+    }
+    // Woken meanwhile.
+    if (this.#isUnseen()) return SHORTEST_SLEEP_MS;
+    const untilMs = this.#lookAgainAt.getTime() - this.#ports.clock.now().getTime();
+    return Math.min(Math.max(untilMs, SHORTEST_SLEEP_MS), LOOK_MS);
+  }
+
+  async #startDue(now: Date): Promise<void> {
     if (this.#waiting.length === 0 || this.#nowMs() - this.#listedAtMs > LISTED_FOR_MS) await this.#list(now);
     let isContended = false;
-    while (this.#running.size < CONCURRENCY) {
-      const chosen = await this.#choose(CONCURRENCY - this.#running.size);
-      if (chosen.length === 0) break;
+    for (let chosen = await this.#choose(); chosen.length > 0; chosen = await this.#choose()) {
       const claims = await this.#claim(chosen, now);
       isContended ||= claims.length < chosen.length;
       for (const claim of claims) {
@@ -113,7 +137,8 @@ export class Scheduler {
       }
     }
     const isShort = this.#waiting.length === 0 && this.#isMoreDue;
-    return isContended || isShort ? SHORTEST_SLEEP_MS : this.#untilNext(now);
+    const untilMs = isContended || isShort ? SHORTEST_SLEEP_MS : await this.#untilNextMs();
+    this.#lookAgainAt = new Date(this.#ports.clock.now().getTime() + untilMs);
   }
 
   /** Only as many as can start at once: a claim that waits its turn would run out. */
@@ -159,20 +184,21 @@ export class Scheduler {
     return waitMs > 0;
   }
 
-  /** Takes up to `limit` of the waiting whose endpoint has room, the most urgent first. */
-  async #choose(limit: number): Promise<DueRecord[]> {
+  /** Takes of the waiting what can be begun now, the most urgent first. */
+  async #choose(): Promise<DueRecord[]> {
     const chosen: DueRecord[] = [];
+    const kept: DueRecord[] = [];
     const room = new Map<string, number>();
     const busy = new Set([...this.#busy(), ...this.#running.keys()]);
-    const kept: DueRecord[] = [];
+    const free = CONCURRENCY - this.#running.size;
     for (const due of this.#waiting) {
-      const { endpoint, credentialId } = due;
+      const { endpoint, credentialId, isInterrupted } = due;
       if (busy.has(credentialId)) continue;
-      if (chosen.length === limit) {
+      if (chosen.length >= free + (isInterrupted ? KEPT_FOR_INTERRUPTED : 0)) {
         kept.push(due);
         continue;
       }
-      const left = endpoint === null ? limit : (room.get(endpoint) ?? (await this.#roomAt(endpoint)));
+      const left = endpoint === null ? 1 : (room.get(endpoint) ?? (await this.#roomAt(endpoint)));
       if (endpoint !== null) room.set(endpoint, left > 0 ? left - 1 : left);
       if (left > 0) chosen.push(due);
       else if (left === 0) kept.push(due);
@@ -200,12 +226,25 @@ export class Scheduler {
     }
   }
 
-  /** Work that was begun wakes this scheduler when it ends. */
-  async #untilNext(now: Date): Promise<number> {
-    const next = await this.#records.nextDueAt(now);
-    const untilDueMs = next === null ? LONGEST_SLEEP_MS : next.getTime() - this.#ports.clock.now().getTime();
+  #isUnseen(): boolean {
+    return this.#seenMark === null;
+  }
+
+  /** A clock that was set back is looked at too: otherwise what was due would sleep for as long as it was set back. */
+  #wasSetBack(now: Date): boolean {
+    return this.#lookAgainAt.getTime() - now.getTime() > LONGEST_SLEEP_MS;
+  }
+
+  /** Work that was begun wakes this scheduler when it ends. What is due and not begun waits for an endpoint or another holder. */
+  async #untilNextMs(): Promise<number> {
+    const now = this.#ports.clock.now();
+    const next = await this.#records.nextDueAt();
+    const isOverdue = next !== null && next <= now;
+    const later = isOverdue ? await this.#records.nextDueAt(now) : next;
+    const untilDueMs = later === null ? LONGEST_SLEEP_MS : later.getTime() - now.getTime();
     const untilOpenMs = Math.min(...this.#shut.values()) - this.#nowMs();
-    return Math.min(Math.max(Math.min(untilDueMs, untilOpenMs), SHORTEST_SLEEP_MS), LONGEST_SLEEP_MS);
+    const longestMs = isOverdue ? LOOK_MS : LONGEST_SLEEP_MS;
+    return Math.min(Math.max(Math.min(untilDueMs, untilOpenMs), SHORTEST_SLEEP_MS), longestMs);
   }
 
   #nowMs(): number {

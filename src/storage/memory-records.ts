@@ -130,14 +130,23 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { now, except = [], among } = options;
+    const { now, except = [], among, interruptedOnly = false } = options;
     const { ms } = this.#clock.hostTime();
     const asked = among?.map((id) => this.#rows.get(id)).filter((row) => row !== undefined);
     const records = asked?.map((row) => parseRecord(row.text)) ?? this.#records();
-    const all = records
-      .map((record) => ({ id: record.id, dueAt: dueAtOf(record) }))
-      .filter(({ id, dueAt }) => dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms));
-    const inOrder = among ? all : all.sort((a, b) => Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id));
+    const found = records
+      .map((record) => ({
+        id: record.id,
+        dueAt: dueAtOf(record),
+        rank: lifecycleStateOf(record.state) === 'refreshing' ? 0 : 1,
+      }))
+      .filter(({ id, dueAt, rank }) => {
+        const isAsked = rank === 0 || !interruptedOnly;
+        return isAsked && dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms);
+      });
+    const inOrder = among
+      ? found
+      : found.sort((a, b) => a.rank - b.rank || Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id));
     const due = inOrder.slice(0, options.limit);
     const claims = await Promise.all(due.map(({ id }) => this.claim(id, options.owner, options.leaseMs)));
     return claims.filter((claim) => claim !== null);
@@ -158,12 +167,18 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
 
   async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
     const { now, limit, exceptEndpoints } = options;
+    const { ms } = this.#clock.hostTime();
     return this.#records()
       .filter((record) => isListedDue(record, now, exceptEndpoints))
+      .filter((record) => lifecycleStateOf(record.state) !== 'refreshing' || this.#isFree(record.id, ms))
       .map((record) => ({ record, urgency: urgencyOf(record, now) }))
       .sort((a, b) => compareTexts(a.urgency, b.urgency))
       .slice(0, limit)
-      .map(({ record }) => ({ credentialId: record.id, endpoint: dueEndpointOf(record) }));
+      .map(({ record }) => ({
+        credentialId: record.id,
+        endpoint: dueEndpointOf(record),
+        isInterrupted: lifecycleStateOf(record.state) === 'refreshing',
+      }));
   }
 
   async countAtEndpoint(endpoint: string): Promise<number> {
@@ -180,6 +195,11 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     const attempts = this.#attempts.get(id);
     const text = attempts?.get([...attempts.keys()].reduce((a, b) => Math.max(a, b), 0));
     return text === undefined ? null : parseAttempt(text);
+  }
+
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const newestFirst = [...(this.#attempts.get(id) ?? [])].sort(([a], [b]) => b - a);
+    return newestFirst.slice(0, limit).map(([, text]) => parseAttempt(text));
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
@@ -272,7 +292,8 @@ function urgencyOf(record: CredentialRecord, now: Date): string {
   const isDead = expiresAt === null || expiresAt <= now;
   const isDying = !isDead && expiresAt.getTime() <= now.getTime() + DYING_MS;
   const end = expiresAt ?? dueAtOf(record);
-  return `${isDying ? '0' : isDead ? '1' : '2'} ${end?.toISOString() ?? ''} ${record.id}`;
+  const isInterrupted = lifecycleStateOf(record.state) === 'refreshing';
+  return `${isInterrupted ? '!' : isDying ? '0' : isDead ? '1' : '2'} ${end?.toISOString() ?? ''} ${record.id}`;
 }
 
 function isFree({ claim }: Row, ms: number): boolean {

@@ -43,7 +43,13 @@ interface ClaimRow {
   readonly id: string;
   readonly claim_fence: string;
   readonly due_at: string;
+  readonly state: string;
 }
+/** Free records that are due at `$1` and not among `$5`, the longest due first. */
+const DUE = (which: string, limit: string): string =>
+  `SELECT id FROM records WHERE ${which} AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
+   ORDER BY due_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
+
 interface AccessKeyRow {
   readonly key_id: string;
   readonly hash: Buffer;
@@ -154,28 +160,25 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
     const [row] = await this.#database.find<ClaimRow>(
       `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, claim_until = ${LEASE('$3')}
-       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence`,
+       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence, due_at, state`,
       [id, owner, leaseMs],
     );
     return row ? claimOf(row, owner) : null;
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now, except = [], among = null } = options;
+    if (options.among) return this.#claimAmong(options.among, options);
+    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
-      `WITH due AS MATERIALIZED (
-         SELECT id FROM records WHERE due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[]) AND ($6::text[] IS NULL OR id = ANY ($6::text[]))
-         ORDER BY array_position($6::text[], id), due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+      `WITH interrupted AS MATERIALIZED (${DUE("state = 'refreshing'", '$2')}),
+       others AS MATERIALIZED (${DUE("state <> 'refreshing'", '($2::bigint - (SELECT count(*) FROM interrupted)) * $6::int')}),
+       due AS (SELECT id FROM interrupted UNION ALL SELECT id FROM others)
        UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
-       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at`,
-      [now.toISOString(), limit, owner, leaseMs, except, among],
+       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
+      [now.toISOString(), limit, owner, leaseMs, except, interruptedOnly ? 0 : 1],
     );
-    const place = (row: ClaimRow): number => among?.indexOf(row.id) ?? 0;
-    const urgentFirst = rows.toSorted(
-      (a, b) => place(a) - place(b) || compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id),
-    );
-    return urgentFirst.map((row) => claimOf(row, owner));
+    return rows.toSorted(compareUrgency).map((row) => claimOf(row, owner));
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
@@ -192,15 +195,17 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
     const { now, limit, exceptEndpoints } = options;
     const dying = new Date(now.getTime() + DYING_MS).toISOString();
-    const rows = await this.#database.find<{ id: string; due_endpoint: string | null }>(
-      `SELECT id, due_endpoint FROM records
-       WHERE due_at <= $1 AND (due_endpoint IS NULL OR due_endpoint <> ALL ($4::text[])
+    const rows = await this.#database.find<{ id: string; due_endpoint: string | null; state: string }>(
+      `SELECT id, due_endpoint, state FROM records
+       WHERE due_at <= $1 AND (state <> 'refreshing' OR ${IS_FREE}) AND (due_endpoint IS NULL OR due_endpoint <> ALL ($4::text[])
          OR (expires_at <= $1 AND state = 'valid'))
-       ORDER BY CASE WHEN expires_at > $2 THEN 2 WHEN expires_at > $1 THEN 0 ELSE 1 END, coalesce(expires_at, due_at), id
+       ORDER BY CASE WHEN state = 'refreshing' THEN -1 WHEN expires_at > $2 THEN 2 WHEN expires_at > $1 THEN 0 ELSE 1 END, coalesce(expires_at, due_at), id
        LIMIT $3`,
       [now.toISOString(), dying, limit, exceptEndpoints],
     );
-    return rows.map(({ id, due_endpoint: endpoint }) => ({ credentialId: id, endpoint }));
+    return rows.map(({ id, due_endpoint: endpoint, state }) => {
+      return { credentialId: id, endpoint, isInterrupted: state === 'refreshing' };
+    });
   }
 
   async countAtEndpoint(endpoint: string): Promise<number> {
@@ -218,6 +223,11 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT 1';
     const text = await this.#text(sql, [id]);
     return text === null ? null : parseAttempt(text);
+  }
+
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT $2';
+    return (await this.#database.find<{ text: string }>(sql, [id, limit])).map(({ text }) => parseAttempt(text));
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
@@ -323,6 +333,21 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     await this.#database.announce(tx);
   }
 
+  async #claimAmong(
+    among: readonly CredentialId[],
+    { limit, owner, leaseMs, now, except = [] }: Parameters<RecordStore['claimDue']>[0],
+  ): Promise<Claim[]> {
+    const rows = await this.#database.find<ClaimRow>(
+      `WITH due AS MATERIALIZED (
+         SELECT id FROM records WHERE id = ANY ($6::text[]) AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
+         ORDER BY array_position($6::text[], id) LIMIT $2 FOR UPDATE SKIP LOCKED)
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
+       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
+      [now.toISOString(), limit, owner, leaseMs, except, among],
+    );
+    return rows.toSorted((a, b) => among.indexOf(a.id) - among.indexOf(b.id)).map((row) => claimOf(row, owner));
+  }
+
   async #text(sql: string, parameters: readonly Parameter[]): Promise<string | null> {
     const [row] = await this.#database.find<{ text: string | null }>(sql, parameters);
     return row?.text ?? null;
@@ -353,6 +378,12 @@ async function writeIndex(
 ): Promise<void> {
   await tx.run(`DELETE FROM ${table} WHERE id = $1 AND ${column} <> ALL ($2::text[])`, [id, values]);
   await tx.run(`INSERT INTO ${table} SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING`, [id, values]);
+}
+
+/** Interrupted refreshes first, then the longest due. */
+function compareUrgency(a: ClaimRow, b: ClaimRow): number {
+  const interruptedFirst = Number(b.state === 'refreshing') - Number(a.state === 'refreshing');
+  return interruptedFirst || compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id);
 }
 
 function claimOf(row: ClaimRow, owner: string): Claim {

@@ -45,6 +45,8 @@ export interface Claim {
 export interface DueRecord {
   readonly credentialId: CredentialId;
   readonly endpoint: string | null;
+  /** A refresh that somebody began and did not end. */
+  readonly isInterrupted: boolean;
 }
 
 /** A living credential that ends within this time is the most urgent of all. */
@@ -122,7 +124,11 @@ export interface RecordStore extends LedgerStore {
 
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */
   claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null>;
-  /** Claims up to `limit` records that are due and free, most urgent first. */
+  /**
+   * Claims up to `limit` records that are due and free: first those whose refresh was interrupted (`refreshing`), because
+   * their token may be in doubt and the window in which it can be saved is short, then the others; of each the longest due first.
+   * Writes nothing when there is nothing to claim: it is asked ten times a second while anybody refreshes.
+   */
   claimDue(options: {
     limit: number;
     owner: string;
@@ -130,11 +136,14 @@ export interface RecordStore extends LedgerStore {
     now: Date;
     /** Ids that the asker works on already, whatever became of its claims on them. */
     except?: readonly CredentialId[];
+    /** Takes nothing but interrupted refreshes; default false. */
+    interruptedOnly?: boolean;
     /** Only those of these ids, at most 1,000, that are still due and free; claimed in this order. */
     among?: readonly CredentialId[];
   }): Promise<Claim[]>;
   /**
-   * Up to `limit` records that are due, claimed or not, in the order in which they should be served: first the living that end
+   * Up to `limit` records that are due, in the order in which they should be served: first interrupted refreshes that are
+   * free, then, claimed or not, the living that end
    * within `DYING_MS`, then those whose life has ended or is not known, then the other living; within each the earliest end
    * first. Leaves out those whose duty asks one of `exceptEndpoints`, but for those whose life has ended while they counted as valid:
    * their end has to be told.
@@ -149,6 +158,8 @@ export interface RecordStore extends LedgerStore {
   nextDueAt(after?: Date): Promise<Date | null>;
 
   lastAttempt(id: CredentialId): Promise<Attempt | null>;
+  /** The last `limit` attempts, newest first. */
+  attempts(id: CredentialId, limit: number): Promise<Attempt[]>;
 
   /** Events after `cursor` (0 for all), oldest first. */
   readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }>;

@@ -7,6 +7,7 @@ export interface ClaimRow {
 interface DueRow {
   readonly id: string;
   readonly due_endpoint: string | null;
+  readonly state: string;
 }
 interface AccessKeyRow {
   readonly key_id: string;
@@ -30,6 +31,7 @@ export interface Statements {
   readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
+  readonly interrupted: Database.Statement<[Named], string>;
   readonly due: Database.Statement<[Named], string>;
   readonly renew: Database.Statement<[Named]>;
   readonly release: Database.Statement<[string, number]>;
@@ -39,6 +41,7 @@ export interface Statements {
   readonly nextDue: Database.Statement<[string], string | null>;
   readonly putAttempt: Database.Statement<[string, number, string]>;
   readonly lastAttempt: Database.Statement<[string], string>;
+  readonly attempts: Database.Statement<[string, number], string>;
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
@@ -82,6 +85,8 @@ export function prepareStatements(db: Database.Database): Statements {
        WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
     ),
     ...dueStatements(db),
+    interrupted: dueStatement(db, "state = 'refreshing'"),
+    due: dueStatement(db, "state <> 'refreshing'"),
     renew: db.prepare<[Named]>(
       `UPDATE records SET claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND claim_fence = @fence AND claim_owner IS NOT NULL`,
@@ -89,6 +94,11 @@ export function prepareStatements(db: Database.Database): Statements {
     release: db.prepare<[string, number]>('UPDATE records SET claim_owner = NULL WHERE id = ? AND claim_fence = ?'),
     putAttempt: db.prepare<[string, number, string]>('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)'),
     lastAttempt: text('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1'),
+    attempts: db
+      .prepare<[string, number], string>(
+        'SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT ?',
+      )
+      .pluck(),
     appendEvent: db.prepare<[string, string]>('INSERT INTO events (credential_id, event) VALUES (?, ?)'),
     readEvents: db.prepare<[number, number], { seq: number; event: string }>(
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
@@ -124,29 +134,35 @@ export function prepareStatements(db: Database.Database): Statements {
 /** What the scheduler asks. */
 function dueStatements(db: Database.Database) {
   return {
-    due: db
-      .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} AND id NOT IN (SELECT value FROM json_each(@except))
-         ORDER BY due_at, id LIMIT @limit`,
-      )
-      .pluck(),
     dueAmong: db
       .prepare<[Named], string>(
         `SELECT r.id FROM json_each(@among) a JOIN records r ON r.id = a.value
          WHERE r.due_at <= @now AND ${IS_FREE} AND r.id NOT IN (SELECT value FROM json_each(@except)) ORDER BY a.key LIMIT @limit`,
       )
       .pluck(),
-    // All of it is in the index records_urgent: a backlog is sorted without a look at its records.
+    // But for who is at an interrupted refresh, all of it is in the index: a backlog is sorted without a look at its records.
     listDue: db.prepare<[Named], DueRow>(
-      `SELECT id, due_endpoint FROM records INDEXED BY records_urgent
-       WHERE due_at <= @now AND (due_endpoint IS NULL OR due_endpoint NOT IN (SELECT value FROM json_each(@endpoints))
-         OR (expires_at <= @now AND state = 'valid'))
-       ORDER BY CASE WHEN expires_at > @dying THEN 2 WHEN expires_at > @now THEN 0 ELSE 1 END, coalesce(expires_at, due_at), id
+      `SELECT id, due_endpoint, state FROM records INDEXED BY records_urgent
+       WHERE due_at <= @now AND (state <> 'refreshing' OR ${IS_FREE})
+         AND (due_endpoint IS NULL OR due_endpoint NOT IN (SELECT value FROM json_each(@endpoints))
+           OR (expires_at <= @now AND state = 'valid'))
+       ORDER BY CASE WHEN state = 'refreshing' THEN -1 WHEN expires_at > @dying THEN 2 WHEN expires_at > @now THEN 0 ELSE 1 END,
+         coalesce(expires_at, due_at), id
        LIMIT @limit`,
     ),
     countAtEndpoint: db.prepare<[string], number>('SELECT count(*) FROM records WHERE due_endpoint = ?').pluck(),
     nextDue: db.prepare<[string], string | null>('SELECT min(due_at) FROM records WHERE due_at > ?').pluck(),
   };
+}
+
+/** The ids of free records that are due, the longest due first. */
+function dueStatement(db: Database.Database, which: string): Database.Statement<[Named], string> {
+  return db
+    .prepare<[Named], string>(
+      `SELECT id FROM records WHERE ${which} AND due_at <= @now AND ${IS_FREE}
+         AND id NOT IN (SELECT value FROM json_each(@except)) ORDER BY due_at, id LIMIT @limit`,
+    )
+    .pluck();
 }
 
 function indexStatements(db: Database.Database, table: string, column: string): IndexStatements {

@@ -1,3 +1,4 @@
+import { describeDueWork } from './due-work.ts';
 import type { RecordFilter, RecordSeal, RecordStore } from '../../src/storage/record-store.ts';
 import { eventOf } from '../../src/lifecycle/events.ts';
 import type { Attempt } from '../../src/lifecycle/journal.ts';
@@ -132,6 +133,24 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         expect(claims.map((claim) => claim.credentialId)).toEqual([id]);
       });
 
+      it('are given for interrupted refreshes before all else that is due, however long it is overdue', async () => {
+        const interrupted = (name: string, state: 'claimed' | 'sent' | 'ambiguous', seconds: number) =>
+          aRecord({ id: name, state: `refreshing.${state}`, refreshDueAt: secondsAfter(NOW, seconds) });
+        await store.insert(aRecord({ id: 'overdue', refreshDueAt: secondsAfter(NOW, -3600) }), []);
+        await store.insert(interrupted('died-later', 'sent', -1), []);
+        await store.insert(interrupted('died-first', 'claimed', -2), []);
+        await store.insert(interrupted('waits-its-time', 'ambiguous', 1), []);
+        const options = { limit: 10, owner: 'a', leaseMs: LEASE_MS, now: NOW };
+        const taken = async (overrides: object) =>
+          (await store.claimDue({ ...options, ...overrides })).map((claim) => claim.credentialId);
+        expect(await taken({ limit: 1 })).toEqual(['died-first']);
+        expect(await taken({ interruptedOnly: true })).toEqual(['died-later']);
+        expect(await taken({ interruptedOnly: true })).toEqual([]);
+        expect(await taken({})).toEqual(['overdue', id]);
+        expect(await taken({ now: secondsAfter(NOW, 2), except: ['waits-its-time'] })).toEqual([]);
+        expect(await taken({ now: secondsAfter(NOW, 2) })).toEqual(['waits-its-time']);
+      });
+
       it('are given for due records only, most urgent first, each to one', async () => {
         await store.insert(aRecord({ id: 'late', refreshDueAt: secondsAfter(NOW, -60) }), []);
         await store.insert(aRecord({ id: 'future', refreshDueAt: secondsAfter(NOW, 60) }), []);
@@ -144,71 +163,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       });
     });
 
-    describe('work that is due', () => {
-      const ends = (seconds: number) => ({
-        state: 'valid.fresh' as const,
-        refreshDueAt: secondsAfter(NOW, -10),
-        expiresAt: secondsAfter(NOW, seconds),
-      });
-      const listed = async (exceptEndpoints: readonly string[] = [], limit = 10) =>
-        (await store.listDue({ now: NOW, limit, exceptEndpoints })).map(({ credentialId }) => credentialId);
-
-      it('is listed in the order of need: who dies within a minute, who is dead, who lives on', async () => {
-        await store.insert(aRecord({ id: 'in 10 min', ...ends(600) }), []);
-        await store.insert(aRecord({ id: 'in 5 min', ...ends(300) }), []);
-        await store.insert(aRecord({ id: 'dead', ...ends(-5) }), []);
-        await store.insert(aRecord({ id: 'dead longer', ...ends(-50), state: 'expired.retrying' }), []);
-        await store.insert(aRecord({ id: 'without end', refreshDueAt: secondsAfter(NOW, -20) }), []);
-        await store.insert(aRecord({ id: 'in 5 s', ...ends(5), refreshDueAt: NOW }), []);
-        await store.insert(aRecord({ id: 'in 60 s', ...ends(60) }), []);
-        await store.insert(aRecord({ id: 'not due', ...ends(5), refreshDueAt: secondsAfter(NOW, 1) }), []);
-        await store.insert(aRecord({ id: 'never due' }), []);
-        const order = ['in 5 s', 'in 60 s', 'dead longer', 'without end', 'dead', 'in 5 min', 'in 10 min'];
-        expect(await listed()).toEqual(order);
-        expect(await listed([], 2)).toEqual(order.slice(0, 2));
-      });
-
-      it('leaves out what would ask an excepted endpoint, but for an end that has to be told', async () => {
-        const endpoint = "x' OR 1=1/token";
-        const degraded = { ...ends(-5), state: 'valid.degraded' } as const;
-        const test = { ...ends(300), refreshDueAt: secondsAfter(NOW, 100), testDueAt: NOW };
-        await store.insert(aRecord({ id: 'asks', ...ends(300), endpoint }), []);
-        await store.insert(aRecord({ id: 'asks, dead', ...ends(-5), state: 'expired.retrying', endpoint }), []);
-        await store.insert(aRecord({ id: 'just died', ...ends(-5), endpoint }), []);
-        await store.insert(aRecord({ id: 'other', ...ends(300), endpoint: 'other/token' }), []);
-        await store.insert(aRecord({ id: 'unknown', ...ends(301), endpoint: null }), []);
-        await store.insert(aRecord({ id: 'ends', ...degraded, endpoint }), []);
-        await store.insert(aRecord({ id: 'is tested', ...test, endpoint }), []);
-        expect(await listed([endpoint, 'third/token'])).toEqual(['ends', 'just died', 'is tested', 'other', 'unknown']);
-        expect((await store.listDue({ now: NOW, limit: 10, exceptEndpoints: [] })).map((due) => due.endpoint)).toEqual([
-          ...[endpoint, null, endpoint, endpoint, null, 'other/token', null],
-        ]);
-        expect(await store.countAtEndpoint(endpoint)).toBe(3);
-        expect(await store.countAtEndpoint('nobody/token')).toBe(0);
-      });
-
-      it('is claimed among given ids only, in their order, when it is still due and free', async () => {
-        for (const id of ['a', 'b', 'c', 'd']) await store.insert(aRecord({ id, refreshDueAt: NOW }), []);
-        await store.insert(aRecord({ id: 'later', refreshDueAt: secondsAfter(NOW, 1) }), []);
-        await store.claim('c', 'other', LEASE_MS);
-        const options = { owner: 'a', leaseMs: LEASE_MS, now: NOW, among: ['d', 'c', 'later', 'gone', 'b', 'a'] };
-        const claims = await store.claimDue({ ...options, limit: 2 });
-        expect(claims.map(({ credentialId }) => credentialId)).toEqual(['d', 'b']);
-        const others = await store.claimDue({ ...options, limit: 9, except: ['a'] });
-        expect(others).toEqual([]);
-        expect(await store.claimDue({ ...options, limit: 9, among: [] })).toEqual([]);
-      });
-
-      it('is next at the earliest due time, or the earliest after an instant', async () => {
-        expect(await store.nextDueAt(NOW)).toBeNull();
-        for (const seconds of [-5, 0, 5, 10]) {
-          await store.insert(aRecord({ id: String(seconds), refreshDueAt: secondsAfter(NOW, seconds) }), []);
-        }
-        expect(await store.nextDueAt()).toEqual(secondsAfter(NOW, -5));
-        expect(await store.nextDueAt(NOW)).toEqual(secondsAfter(NOW, 5));
-        expect(await store.nextDueAt(secondsAfter(NOW, 10))).toBeNull();
-      });
-    });
+    describeDueWork(() => store);
 
     it('keeps the newest attempt with its phase', async () => {
       const record = aRecord();
@@ -229,6 +184,24 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.lastAttempt(record.id)).toBeNull();
       await store.compareAndSet({ record: { ...record, revision: 2 }, expectedRevision: 1, attempt });
       expect(await store.lastAttempt(record.id)).toEqual(attempt);
+    });
+
+    it('gives the last attempts of a credential, newest first', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      await store.insert(aRecord({ id: 'other' }), []);
+      const attempt = (fence: number, credentialId = record.id): Attempt => ({
+        ...{ attemptId: `at${String(fence)}`, credentialId, generation: 1, fence, phase: 'failed', reason: 'firstUse' },
+        ...{ tokenFingerprint: 'ff', healing: false, spentAt: null, claimedAt: NOW, sentAt: NOW, closedAt: NOW },
+      });
+      for (const fence of [1, 2, 3, 10]) {
+        const revision = (await store.get(record.id))?.revision ?? 0;
+        const next = { ...record, revision: revision + 1 };
+        await store.compareAndSet({ record: next, expectedRevision: revision, attempt: attempt(fence) });
+      }
+      expect(await store.attempts(record.id, 3)).toEqual([attempt(10), attempt(3), attempt(2)]);
+      expect(await store.attempts(record.id, 100)).toHaveLength(4);
+      expect(await store.attempts('other', 3)).toEqual([]);
     });
 
     it('hands out events in order, from a cursor, without end or gap', async () => {

@@ -37,6 +37,7 @@ import { requireStorable } from './texts.ts';
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
 const ENCRYPTIONS = 'encryptions/';
+const PRUNED_THROUGH = 'pruned-through';
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
 export class SqliteRecordStore extends DocumentLedger implements RecordStore {
@@ -206,6 +207,32 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return text === undefined ? null : parseEvent(text);
   }
 
+  async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
+    await this.#write(() => {
+      this.#appendEvents(events);
+    });
+  }
+
+  async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
+    return this.#read(() => ({
+      newest: this.#sql.newestEvent.get() ?? 0,
+      prunedThrough: Number(this.#sql.getMeta.get(PRUNED_THROUGH) ?? 0),
+    }));
+  }
+
+  async pruneEvents(through: number, limit: number): Promise<number> {
+    return this.#write(() => {
+      const known = Number(this.#sql.getMeta.get(PRUNED_THROUGH) ?? 0);
+      const reached = Math.min(through, this.#sql.newestEvent.get() ?? 0);
+      if (reached > known) this.#sql.putMeta.run(PRUNED_THROUGH, String(reached));
+      return this.#sql.pruneEvents.run(through, limit).changes;
+    });
+  }
+
+  async pruneAttempts(keep: number, limit: number): Promise<number> {
+    return this.#write(() => this.#sql.pruneAttempts.run(Math.max(keep, 1), limit).changes);
+  }
+
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
     await this.#write(() =>
       this.#sql.putAccessKey.run(
@@ -280,7 +307,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   #appendEvents(events: readonly CredentialEvent[]): void {
-    for (const event of events) this.#sql.appendEvent.run(event.credentialId, JSON.stringify(event));
+    for (const event of events) this.#sql.appendEvent.run(event.credentialId ?? '', JSON.stringify(event));
   }
 
   #read<T>(operation: () => T): T {

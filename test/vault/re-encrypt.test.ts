@@ -189,8 +189,9 @@ it('gives a reader that holds the record of before the value of now (F54)', asyn
   const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
   const { records } = one.stores;
   const gate = new EndpointGate({ ports, records, vault: one.vault, budgets: new Budgets([]) });
+  const planHealth = (): { testDueAt: null; noticeDueAt: null } => ({ testDueAt: null, noticeDueAt: null });
   const surroundings: Surroundings = {
-    ...{ ports, records, vault: one.vault, drivers, gate, owner: 'reader' },
+    ...{ ports, records, vault: one.vault, drivers, gate, owner: 'reader', planHealth },
     ...{ spool: null, unsaved: new UnsavedAnswers() },
   };
   const opened = await openRecord(surroundings, before);

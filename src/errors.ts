@@ -163,6 +163,25 @@ export const ERROR_CATALOGUE = {
     kind: 'transient',
     action: 'The endpoint asks for fewer requests; it is tried again after the time that it named.',
   },
+  ERR_ENDPOINT_CIRCUIT_OPEN: {
+    kind: 'transient',
+    action:
+      'Nothing was sent: the endpoint failed several times in a row and is left alone until the time named. One request then tries it; look at its address, network and state.',
+  },
+  ERR_ENDPOINT_PAUSED: {
+    kind: 'transient',
+    action: 'Nothing was sent: the endpoint asked for a pause. It is tried again by itself when the pause is over.',
+  },
+  ERR_ENDPOINT_BUDGET_SPENT: {
+    kind: 'transient',
+    action:
+      'Nothing was sent: the request budget of this endpoint is spent. It is tried again by itself when the budget allows; raise the budget if the other side allows more.',
+  },
+  ERR_APP_REFUSED: {
+    kind: 'transient',
+    action:
+      'Nothing more was sent: the other side refuses the app (client) that this credential shares with the one that the message names. Correct the app there; this credential follows by itself.',
+  },
   ERR_ENDPOINT_RESPONSE_TOO_LARGE: {
     kind: 'protocol',
     action: 'The answer is larger than 1 MiB. Check that the URL is the right endpoint.',

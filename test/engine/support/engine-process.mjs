@@ -16,6 +16,7 @@ const verbs = {
   refresh: async (id) => (await engine.refresh(id)).generation,
   get: (id) => engine.get(id),
   reportRejected: (id, generation) => engine.reportRejected(id, generation),
+  webhooks: (verb, ...args) => engine.webhooks[verb](...args),
   adopt: (entry) => engine.adopt(entry),
   /** Refreshes each credential again and again, until the process is killed. */
   hammer: (ids) => {

@@ -52,6 +52,16 @@ export class World {
     await this.clock.rest();
   }
 
+  /** Lets the clock's timers of now fire until the work has ended. */
+  async settle<T>(work: Promise<T>): Promise<T> {
+    const ended = work.then(
+      () => true,
+      () => true,
+    );
+    while (!(await Promise.race([ended, this.rest().then(() => false)])));
+    return work;
+  }
+
   async events(): Promise<CredentialEvent[]> {
     return [...(await this.engine.readEvents(0, 1_000)).events];
   }

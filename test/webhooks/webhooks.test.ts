@@ -4,6 +4,7 @@ import { Secret } from '../../src/secret.ts';
 import { encodeWebhookKey, signWebhook, verifyWebhookSignature } from '../../src/webhooks/signature.ts';
 import { TestClock } from '../support/clock.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
+import { eventually } from '../support/eventually.ts';
 import { Receiver } from './receiver.ts';
 
 const KEY = Secret.of(Buffer.alloc(32, 9));
@@ -157,12 +158,13 @@ describe('webhooks of an engine', () => {
     const { webhook, key: old } = await engine.webhooks.add({ url: receiver.url });
     const { key: next, previousKeyUntil } = await engine.webhooks.rotateKey(webhook.webhookId);
     expect(await engine.webhooks.test(webhook.webhookId)).toMatchObject({ delivered: true, status: 204 });
-    const [request] = receiver.requests;
+    const request = await eventually(() => receiver.requests[0]);
     const verify = (key: string, at = request): boolean =>
       verifyWebhookSignature(at?.headers ?? {}, at?.body ?? '', { keys: [key], now: clock.now() }).valid;
     expect([verify(old), verify(next)]).toEqual([true, true]);
     clock.advance(previousKeyUntil.getTime() - clock.now().getTime() + 1_000);
     await engine.webhooks.test(webhook.webhookId);
+    await eventually(() => receiver.requests[1]);
     expect([verify(old, receiver.requests[1]), verify(next, receiver.requests[1])]).toEqual([false, true]);
     await receiver.kill();
   });
@@ -177,9 +179,9 @@ describe('webhooks of an engine', () => {
     await engine.close();
     engine = await openEngine(folder.path, { masterKey, ports: { clock } });
     await engine.webhooks.test(webhook.webhookId);
-    const [request] = receiver.requests;
+    const request = await eventually(() => receiver.requests[0]);
     expect(
-      verifyWebhookSignature(request?.headers ?? {}, request?.body ?? '', { keys: [key], now: clock.now() }),
+      verifyWebhookSignature(request.headers, request.body, { keys: [key], now: clock.now() }),
     ).toMatchObject({ valid: true });
     await receiver.kill();
   });

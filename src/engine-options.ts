@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import { isPlainObject } from './json.ts';
@@ -9,6 +10,7 @@ import type { Ports } from './ports.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
+import { driverOf } from './storage/location.ts';
 import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
@@ -24,6 +26,11 @@ export interface EngineOptions {
   readonly anchor?: Anchor;
   /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
   readonly acceptOlderStore?: boolean;
+  /**
+   * Folder in which new tokens wait, sealed, while the database cannot be written. Default: `spool` beside a SQLite file; none
+   * for other stores. Processes on one database and one host should share it. `null`: in memory only.
+   */
+  readonly spoolFolder?: string | null;
   /** How often credentials are tested and how early owners are told of ends: docs/health.md. */
   readonly health?: HealthOptions;
   /** How much of the past is kept. */
@@ -56,7 +63,8 @@ export interface Registered {
 }
 
 const OPTIONS = new Set([
-  ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'health', 'retention', 'ports', 'drivers'],
+  ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'spoolFolder', 'health', 'retention'],
+  ...['ports', 'drivers'],
 ]);
 const DAY_MS = 86_400_000;
 
@@ -119,6 +127,7 @@ export function requireEngineOptions(options: {
   readonly keeper?: boolean;
   readonly anchor?: Anchor;
   readonly acceptOlderStore?: boolean;
+  readonly spoolFolder?: string | null;
   readonly health?: HealthOptions;
   readonly retention?: RetentionOptions;
   readonly drivers?: unknown;
@@ -138,6 +147,10 @@ export function requireEngineOptions(options: {
   }
   if (anchor !== undefined && (typeof anchor.read !== 'function' || typeof anchor.write !== 'function')) {
     throw new TypeError('Expected anchor to have read and write.');
+  }
+  const { spoolFolder } = options;
+  if (spoolFolder !== undefined && spoolFolder !== null && (typeof spoolFolder !== 'string' || spoolFolder === '')) {
+    throw new TypeError('Expected spoolFolder to be the path of a folder, or null.');
   }
   healthRules(options.health);
   requireRetention(options.retention);
@@ -173,6 +186,19 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
     protocols.add(protocol);
   }
   return [own, ...drivers];
+}
+
+/** Where answers are spooled: beside a SQLite file, where the options say, or nowhere (`null`). */
+export function spoolFolderOf({
+  database,
+  spoolFolder,
+}: {
+  readonly database: string | Stores;
+  readonly spoolFolder?: string | null;
+}): string | null {
+  if (spoolFolder !== undefined) return spoolFolder;
+  const isFile = typeof database === 'string' && driverOf(database) === 'sqlite';
+  return isFile ? join(dirname(database), 'spool') : null;
 }
 
 function isDatabase(database: unknown): boolean {

@@ -5,23 +5,24 @@ import {
   requireDrivers,
   requireEngineOptions,
   requireRegisterInput,
+  spoolFolderOf,
   type EngineOptions,
   type Registered,
   type RegisterInput,
 } from './engine-options.ts';
-import { ConfigurationError, InternalError, toCredentialError } from './errors.ts';
+import { ConfigurationError, InternalError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
 import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from './lifecycle/credential.ts';
-import { openRecord, type Surroundings } from './lifecycle/effects.ts';
+import type { Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventPage, EventType } from './lifecycle/events.ts';
 import { plannedHealth } from './lifecycle/health-policy.ts';
-import { decideUse, isAlive } from './lifecycle/policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
+import { UnsavedAnswers } from './lifecycle/spool.ts';
 import type { Maintained } from './maintenance/retention.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
@@ -33,6 +34,8 @@ import { openStores } from './storage/open.ts';
 import { backupOf, type Stores } from './storage/stores.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { leasesOf, Upkeep, upkeepOptions, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
+import { Uses } from './uses.ts';
+import { FileSpool } from './vault/file-spool.ts';
 import { openVault, type OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
 import { Edits, type EditHooks } from './verbs/edits.ts';
@@ -42,13 +45,6 @@ import { Webhooks } from './webhooks/webhooks.ts';
 export type { EngineOptions, Registered, RegisterInput } from './engine-options.ts';
 export type { MasterKey } from './vault/key-ring.ts';
 
-interface Cached {
-  readonly record: CredentialRecord;
-  readonly material: Material;
-  readonly mark: number;
-}
-
-const CACHE_LIMIT = 10_000;
 const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
 
 /**
@@ -78,8 +74,9 @@ export class CredentialEngine {
   readonly #refreshes = new SingleFlight<void>();
   readonly #upkeep: Upkeep;
   readonly #edits: Edits;
-  readonly #cache = new Map<CredentialId, Cached>();
-  readonly #uses = new Set<Promise<Material>>();
+  readonly #uses: Uses;
+  /** What `close` waits for. */
+  readonly #calls = new Set<Promise<unknown>>();
   #closed = false;
 
   private constructor(
@@ -105,6 +102,10 @@ export class CredentialEngine {
     const publish = (event: CredentialEvent): void => {
       this.#publish(event);
     };
+    this.#uses = new Uses(surroundings, {
+      require: (id) => this.#require(id),
+      refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
+    });
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason), publish);
@@ -146,15 +147,14 @@ export class CredentialEngine {
       const opened = await openVault(stores, options, ports);
       const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
+      const { vault } = opened;
       const upkeep = upkeepOptions(options, () => leasesOf(database, ports));
-      const planHealth: Surroundings['planHealth'] = (record, now) => plannedHealth(record, upkeep.rules, now);
-      const surroundings = {
-        ports,
-        records: stores.records,
-        vault: opened.vault,
-        drivers: registry,
-        owner,
-        planHealth,
+      const folder = spoolFolderOf(options);
+      const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
+      const surroundings: Surroundings = {
+        ...{ ports, records: stores.records, vault, drivers: registry, owner, spool },
+        unsaved: new UnsavedAnswers(),
+        planHealth: (record, now) => plannedHealth(record, upkeep.rules, now),
       };
       return new CredentialEngine(surroundings, stores, opened, { ...upkeep, keeper: options.keeper ?? false });
     } catch (error) {
@@ -171,6 +171,10 @@ export class CredentialEngine {
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
     requireRegisterInput(input);
+    return this.#counted(this.#register(input));
+  }
+
+  async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
     const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, testEveryMs } = input;
     const record = await registerRecord(this.#surroundings, {
@@ -186,8 +190,8 @@ export class CredentialEngine {
       ...(testEveryMs !== undefined && { testEveryMs }),
     });
     await this.#publishLast(record.id);
-    const test = (input.test ?? true) ? await this.test(id) : null;
-    const credential = await this.get(id);
+    const test = (input.test ?? true) ? await this.#upkeep.tests.onDemand(id) : null;
+    const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
   }
 
@@ -198,15 +202,15 @@ export class CredentialEngine {
    */
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
-    const cached = this.#cache.get(id);
-    if (cached && cached.mark === this.#records.changeMark() && this.#decide(cached.record) === 'serve')
-      return cached.material;
-    const call = this.#useStored(id, options.signal);
-    this.#uses.add(call);
+    return this.#uses.use(id, options.signal);
+  }
+
+  async #counted<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call);
     try {
       return await call;
     } finally {
-      this.#uses.delete(call);
+      this.#calls.delete(call);
     }
   }
 
@@ -236,19 +240,23 @@ export class CredentialEngine {
   /** Ends the credential for good, here and at the other side. */
   async revoke(id: CredentialId): Promise<CredentialSummary> {
     this.#requireOpen();
+    return this.#counted(this.#revoke(id));
+  }
+
+  async #revoke(id: CredentialId): Promise<CredentialSummary> {
     await this.#awakening.revoke(await this.#require(id));
-    this.#cache.delete(id);
-    return this.get(id);
+    this.#uses.forget(id);
+    return this.#summary(await this.#require(id));
   }
 
   /** Stops scheduled work; idle grants are kept alive, and `use` goes on. @throws `ERR_CREDENTIAL_REVOKED` */
   pause(id: CredentialId): Promise<CredentialSummary> {
-    return this.#edits.pause(id);
+    return this.#counted(this.#edits.pause(id));
   }
 
   /** Ends a pause; what became due meanwhile is due at once. @throws `ERR_CREDENTIAL_REVOKED` */
   resume(id: CredentialId): Promise<CredentialSummary> {
-    return this.#edits.resume(id);
+    return this.#counted(this.#edits.resume(id));
   }
 
   /**
@@ -257,12 +265,12 @@ export class CredentialEngine {
    * @throws ConfigurationError `ERR_CONFIG_MALFORMED`: then nothing was changed
    */
   update(id: CredentialId, changes: CredentialChanges, options: { test?: boolean } = {}): Promise<CredentialSummary> {
-    return this.#edits.update(id, changes, options.test ?? true);
+    return this.#counted(this.#edits.update(id, changes, options.test ?? true));
   }
 
   /** Ends the credential at the other side, now or as soon as that can be reached, and forgets it. */
   delete(id: CredentialId): Promise<void> {
-    return this.#edits.delete(id);
+    return this.#counted(this.#edits.delete(id));
   }
 
   /** Takes away old events, attempts and consumed keys now. The keeper does it daily. */
@@ -372,56 +380,14 @@ export class CredentialEngine {
     if (this.#closed) return;
     this.#closed = true;
     await Promise.all([this.#scheduler.stop(), this.#upkeep.stop()]);
+    // First the calls: they may begin refreshes and tests of their own.
+    await Promise.allSettled(this.#calls);
+    await this.#uses.settled();
     await Promise.all([this.#refreshes, this.#rejections, this.#adoption].map((flights) => flights.settled()));
-    await Promise.allSettled(this.#uses);
+    this.#surroundings.unsaved.close();
     await this.#opened.close();
     await this.#records.close();
-    this.#cache.clear();
-  }
-
-  async #useStored(id: CredentialId, signal: AbortSignal | undefined): Promise<Material> {
-    // Taken before the record is read: a write in between makes the cache entry stale, never wrong.
-    const mark = this.#records.changeMark();
-    const record = await this.#require(id);
-    const usable = await this.#usable(record, signal);
-    const material = await this.#materialOf(usable);
-    if (usable === record) this.#remember({ record, material, mark });
-    return material;
-  }
-
-  async #usable(record: CredentialRecord, signal: AbortSignal | undefined, isRetry = false): Promise<CredentialRecord> {
-    const { decision, reason } = decideUse(record, this.#ports.clock.now());
-    if (decision === 'serve') return record;
-    if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
-    if (decision === 'serveAndRefresh') {
-      this.#refreshBehind(record, reason);
-      return record;
-    }
-    await this.#refresh(record, reason, signal);
-    const refreshed = await this.#require(record.id);
-    const now = this.#ports.clock.now();
-    const { decision: then } = decideUse(refreshed, now);
-    // What an interrupted refresh had brought may have expired before it was found: that is no answer yet.
-    const found = then === 'refreshFirst' && refreshed.generation > record.generation && !isRetry;
-    if (found && !isAlive(refreshed, now)) return this.#usable(refreshed, signal, true);
-    if (!isAlive(refreshed, now) || then === 'refuse') throw refusal(refreshed, now);
-    return refreshed;
-  }
-
-  #decide(record: CredentialRecord): string {
-    return decideUse(record, this.#ports.clock.now()).decision;
-  }
-
-  async #materialOf(record: CredentialRecord): Promise<Material> {
-    // The record that it answers with may be newer than ours: its facts belong to this grant.
-    const { record: opened, driver, grant } = await openRecord(this.#surroundings, record);
-    if (grant === null) throw refusal(opened, this.#ports.clock.now());
-    return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
-  }
-
-  #remember(entry: Cached): void {
-    if (this.#cache.size >= CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value ?? '');
-    this.#cache.set(entry.record.id, entry);
+    this.#uses.clear();
   }
 
   async #refresh(
@@ -432,19 +398,10 @@ export class CredentialEngine {
   ): Promise<void> {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
-      this.#cache.delete(record.id);
+      this.#uses.invalidate(record.id);
       this.#scheduler.wake();
     });
     await orAborted(flight, signal);
-  }
-
-  #refreshBehind(record: CredentialRecord, reason: Reason): void {
-    this.#refresh(record, reason).catch((error: unknown) => {
-      this.#ports.logger.warn(
-        { credentialId: record.id, code: toCredentialError(error).code },
-        'A refresh behind a caller failed.',
-      );
-    });
   }
 
   #hooks(publish: (event: CredentialEvent) => void): UpkeepHooks & EditHooks {
@@ -453,10 +410,10 @@ export class CredentialEngine {
         this.#requireOpen();
         return this.#require(id);
       },
-      get: (id) => this.get(id),
-      test: (id) => this.test(id),
+      get: async (id) => this.#summary(await this.#require(id)),
+      test: (id) => this.#upkeep.tests.onDemand(id),
       wrote: (id, events) => {
-        this.#cache.delete(id);
+        this.#uses.forget(id);
         events.forEach(publish);
         this.#scheduler.wake();
       },

@@ -26,7 +26,8 @@ import type {
 import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
 import { prepareStatements, type ClaimRow, type IndexStatements, type Statements } from './sqlite-statements.ts';
-import { translated } from './sqlite-errors.ts';
+import { translated, translatedAsync } from './sqlite-errors.ts';
+import { patiently } from './sqlite-patience.ts';
 import { requireStorable } from './texts.ts';
 
 /** Names in the table `meta`. */
@@ -46,7 +47,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
 
   constructor(db: Database.Database, clock: Clock) {
     super();
-    this.documents = new SqliteDocuments(db);
+    this.documents = new SqliteDocuments(db, clock);
     this.#db = db;
     this.#clock = clock;
     this.#sql = prepareStatements(db);
@@ -54,7 +55,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
 
   async insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void> {
     requireStorable(record);
-    this.#write(() => {
+    await this.#write(() => {
       const { changes } = this.#sql.insert.run({ id: record.id, ...columns(record) });
       if (changes === 0)
         throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
@@ -133,14 +134,21 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const except = JSON.stringify(options.except ?? []);
-    const host = this.#clock.hostTime();
-    return this.#write(() =>
-      this.#sql.due
-        .all({ now: options.now.toISOString(), epoch: host.epoch, hostMs: host.ms, limit: options.limit, except })
-        .map((id) => this.#claimNow(id, options.owner, options.leaseMs, host))
-        .filter((claim) => claim !== null),
-    );
+    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
+    const findDue = (host: HostTime): string[] => {
+      const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
+      const interrupted = this.#sql.interrupted.all({ ...asked, limit });
+      const left = interruptedOnly ? 0 : limit - interrupted.length;
+      return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
+    };
+    // A look without the write lock, which the asker would have to wait for: mostly nothing is due.
+    if (this.#read(() => findDue(this.#clock.hostTime())).length === 0) return [];
+    return this.#write(() => {
+      const host = this.#clock.hostTime();
+      return findDue(host)
+        .map((id) => this.#claimNow(id, owner, leaseMs, host))
+        .filter((claim) => claim !== null);
+    });
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
@@ -152,7 +160,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async releaseClaim(claim: Claim): Promise<void> {
-    this.#write(() => this.#sql.release.run(claim.credentialId, claim.fence));
+    await this.#write(() => this.#sql.release.run(claim.credentialId, claim.fence));
   }
 
   async nextDueAt(): Promise<Date | null> {
@@ -163,6 +171,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   async lastAttempt(id: CredentialId): Promise<Attempt | null> {
     const text = this.#read(() => this.#sql.lastAttempt.get(id));
     return text === undefined ? null : parseAttempt(text);
+  }
+
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    return this.#read(() => this.#sql.attempts.all(id, limit)).map(parseAttempt);
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
@@ -176,7 +188,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
-    this.#write(() => {
+    await this.#write(() => {
       this.#appendEvents(events);
     });
   }
@@ -202,7 +214,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
-    this.#write(() =>
+    await this.#write(() =>
       this.#sql.putAccessKey.run(
         key.keyId,
         key.hash,
@@ -240,7 +252,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   async reserveEncryptions(keyId: string, count: number): Promise<number> {
     const name = `${ENCRYPTIONS}${keyId}`;
     if (count === 0) return Number(this.#read(() => this.#sql.getMeta.get(name)) ?? 0);
-    return Number(this.#write(() => this.#sql.addToMeta.get(name, String(count))));
+    return Number(await this.#write(() => this.#sql.addToMeta.get(name, String(count))));
   }
 
   sealWith(seal: RecordSeal): void {
@@ -282,9 +294,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return translated(this.#db.name, operation);
   }
 
-  #write<T>(operation: () => T): T {
+  async #write<T>(operation: () => T): Promise<T> {
     this.#ownWrites += 1;
-    return translated(this.#db.name, () => this.#db.transaction(operation).immediate());
+    const transaction = this.#db.transaction(operation);
+    return translatedAsync(this.#db.name, () => patiently(this.#clock, () => transaction.immediate()));
   }
 }
 

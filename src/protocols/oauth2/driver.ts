@@ -5,6 +5,7 @@ import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
 import type {
+  BeforeSend,
   Confirmation,
   DriverInput,
   Entered,
@@ -15,6 +16,7 @@ import type {
   TestResult,
   TestTraits,
 } from '../protocol.ts';
+import { sendOnce } from '../send-once.ts';
 import {
   parseOAuth2Config,
   parseOAuth2Grant,
@@ -94,17 +96,15 @@ export class OAuth2Driver implements ProtocolDriver {
     };
   }
 
-  async refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {
+  async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret, grant } = opened;
     const server = await this.#serverOf(opened);
     // The server's metadata may take a request of its own; only the token request spends the token.
-    const fetch: Fetch = async (url, init) => {
-      await beforeSend();
-      return withoutEmptyRefreshToken(await this.#fetch(url, init), () => {
+    const fetch: Fetch = async (url, init = {}) =>
+      withoutEmptyRefreshToken(await sendOnce(this.#fetch, url, init, beforeSend), () => {
         this.#ports.logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
       });
-    };
     const exchange: Exchange = { ...opened, server, fetch };
     const requestedAt = this.#ports.clock.now();
     const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;

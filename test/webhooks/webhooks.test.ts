@@ -180,9 +180,9 @@ describe('webhooks of an engine', () => {
     engine = await openEngine(folder.path, { masterKey, ports: { clock } });
     await engine.webhooks.test(webhook.webhookId);
     const request = await eventually(() => receiver.requests[0]);
-    expect(
-      verifyWebhookSignature(request.headers, request.body, { keys: [key], now: clock.now() }),
-    ).toMatchObject({ valid: true });
+    expect(verifyWebhookSignature(request.headers, request.body, { keys: [key], now: clock.now() })).toMatchObject({
+      valid: true,
+    });
     await receiver.kill();
   });
 

@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import type { CredentialEvent } from '../../../src/lifecycle/events.ts';
 import { MASTER_KEY } from '../../support/engine.ts';
 
-type Verb = 'webhooks' | 'use' | 'refresh' | 'get' | 'reportRejected' | 'adopt' | 'hammer' | 'close';
+type Verb =
+  | 'webhooks'
+  | 'use'
+  | 'refresh'
+  | 'get'
+  | 'reportRejected'
+  | 'authorize'
+  | 'reauthorize'
+  | 'adopt'
+  | 'hammer'
+  | 'close';
 
 interface Message {
   readonly ready?: true;

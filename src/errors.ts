@@ -33,7 +33,7 @@ export const ERROR_CATALOGUE = {
   },
   ERR_CREDENTIAL_MISCONFIGURED: {
     kind: 'configuration',
-    action: 'Correct the configuration or the secret, then test the credential.',
+    action: 'Correct the configuration or the secret with "credlife update"; it is tried again at once.',
   },
   ERR_CREDENTIAL_REVOKED: {
     kind: 'reauthorization',
@@ -45,7 +45,8 @@ export const ERROR_CATALOGUE = {
   },
   ERR_CREDENTIAL_NEEDS_USER: {
     kind: 'reauthorization',
-    action: 'Authorize the credential again; no retry can bring this grant back.',
+    action:
+      'No retry can bring this grant back. Sign in again with "credlife authorize", or give it a new one with "credlife update".',
   },
   ERR_CREDENTIAL_NOT_AUTHORIZED: {
     kind: 'reauthorization',
@@ -108,7 +109,8 @@ export const ERROR_CATALOGUE = {
   },
   ERR_OAUTH2_INVALID_GRANT: {
     kind: 'reauthorization',
-    action: 'The authorization server refused the grant. Authorize the credential again.',
+    action:
+      'The authorization server refused the grant. Sign in again with "credlife authorize", or give a new one with "credlife update".',
   },
   ERR_OAUTH2_AMBIGUOUS_REFRESH: {
     kind: 'reauthorization',

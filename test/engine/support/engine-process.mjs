@@ -28,6 +28,7 @@ const verbs = {
   authorize: (id, options) => engine.authorize(id, options),
   reauthorize: (id, answer) => engine.reauthorize(id, answer),
   reportRejected: (id, generation) => engine.reportRejected(id, generation),
+  webhooks: (verb, ...args) => engine.webhooks[verb](...args),
   adopt: (entry) => engine.adopt(entry),
   /** Refreshes each credential again and again, until the process is killed. */
   hammer: (ids) => {

@@ -6,7 +6,17 @@ import type { CredentialEvent } from '../../../src/lifecycle/events.ts';
 import { MASTER_KEY } from '../../support/engine.ts';
 
 type Verb =
-  'use' | 'useMany' | 'refresh' | 'get' | 'reportRejected' | 'authorize' | 'reauthorize' | 'adopt' | 'hammer' | 'close';
+  | 'webhooks'
+  | 'use'
+  | 'useMany'
+  | 'refresh'
+  | 'get'
+  | 'reportRejected'
+  | 'authorize'
+  | 'reauthorize'
+  | 'adopt'
+  | 'hammer'
+  | 'close';
 
 interface Message {
   readonly ready?: true;

@@ -99,6 +99,7 @@ const registerInputSchema = z.strictObject({
   config: z.unknown(),
   secret: z.unknown(),
   test: z.boolean().optional(),
+  rotation: z.unknown().optional(),
 });
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field */

@@ -12,25 +12,24 @@ import { requireDrivers, requireEngineOptions, requireRegisterInput } from './en
 import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
-import {
-  lifecycleStateOf,
-  type CredentialId,
-  type CredentialRecord,
-  type Reason,
-  type StatePath,
-} from './lifecycle/credential.ts';
+import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from './lifecycle/credential.ts';
 import { openRecord, type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
 import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
+import { endDue } from './lifecycle/revocations.ts';
+import { decideRotationDue } from './lifecycle/rotation/policy.ts';
+import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
+import type { Registered, RegisterInput } from './registration.ts';
 import { RejectionReports } from './rejection.ts';
+import { Rotations } from './rotations.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openStores } from './storage/open.ts';
@@ -41,6 +40,7 @@ import { openVault, type OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
+export type { Registered, RegisterInput } from './registration.ts';
 export type { MasterKey } from './vault/key-ring.ts';
 
 export interface EngineOptions {
@@ -57,26 +57,6 @@ export interface EngineOptions {
   readonly ports?: Partial<Ports>;
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
-}
-
-export interface RegisterInput {
-  readonly protocol: string;
-  readonly name: string;
-  readonly ownerId?: string;
-  /** The workflow, project or environment that it is for. */
-  readonly scopeId?: string;
-  readonly tags?: readonly string[];
-  readonly config: unknown;
-  readonly secret: unknown;
-  /** Whether to try it at once; default true. */
-  readonly test?: boolean;
-}
-
-export interface Registered {
-  readonly id: CredentialId;
-  readonly state: StatePath;
-  readonly test: TestResult | null;
-  readonly credential: CredentialSummary;
 }
 
 interface Cached {
@@ -110,6 +90,7 @@ export class CredentialEngine {
   readonly #scheduler: Scheduler;
   readonly #adoption: Adoption;
   readonly #rejections: RejectionReports;
+  readonly #rotations: Rotations;
   readonly #refreshes = new SingleFlight<void>();
   readonly #tests = new SingleFlight<TestResult>();
   readonly #cache = new Map<CredentialId, Cached>();
@@ -134,13 +115,18 @@ export class CredentialEngine {
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
+    this.#rotations = new Rotations(surroundings, this.#awakening, (id) => {
+      this.#cache.delete(id);
+      this.#scheduler.wake();
+    });
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({
       ports,
       records,
       owner,
       run: (claim) => this.#runDue(claim),
-      busy: () => this.#refreshes.keys(),
+      busy: () => [...this.#refreshes.keys(), ...this.#rotations.keys()],
+      sweep: () => endDue(surroundings),
     });
     if (keeper) this.#scheduler.start();
   }
@@ -179,7 +165,7 @@ export class CredentialEngine {
     this.#requireOpen();
     requireRegisterInput(input);
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
-    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
+    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, rotation } = input;
     const record = await registerRecord(this.#surroundings, {
       id,
       protocol,
@@ -190,6 +176,7 @@ export class CredentialEngine {
       origin: 'registered',
       config,
       secret,
+      rotation,
     });
     await this.#publishLast(record.id);
     const test = (input.test ?? true) ? await this.test(id) : null;
@@ -219,10 +206,13 @@ export class CredentialEngine {
   /** Tries the credential at the other side, obtaining a grant first when there is none. */
   async test(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<TestResult> {
     this.#requireOpen();
-    return orAborted(
+    const since = this.#ports.clock.now();
+    const result = await orAborted(
       this.#tests.run(id, () => this.#testOnce(id)),
       options.signal,
     );
+    if (result.success) await this.#rotations.proven(id, since);
+    return result;
   }
 
   /** Obtains a new grant now, whatever the due time. Ends in the state that it reached. */
@@ -230,7 +220,39 @@ export class CredentialEngine {
     this.#requireOpen();
     const record = await this.#require(id);
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, this.#ports.clock.now());
-    await this.#refresh(record, 'refreshRequested', options.signal);
+    await this.#refresh(await this.#rotations.whenUsable(record, options.signal), 'refreshRequested', options.signal);
+    return this.get(id);
+  }
+
+  /**
+   * Replaces the registered secret now: a candidate is made, set, tested and put in use. Goes on with a rotation that is
+   * open. Ends when it is done or waits for another try; what went wrong is in `rotation.failure`.
+   *
+   * @throws ConfigurationError `ERR_ROTATION_UNSUPPORTED`, `ERR_ROTATION_PRINCIPAL_IS_ROTATED`
+   * @throws TransientError `ERR_ROTATION_IN_PROGRESS` while another process is at it
+   */
+  async rotate(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#rotations.rotate(await this.#require(id), options.signal);
+    return this.get(id);
+  }
+
+  /**
+   * Puts the value before back in use, in the steps of a rotation.
+   *
+   * @throws ConfigurationError `ERR_ROTATION_NOTHING_TO_ROLL_BACK`, and the errors of `rotate`
+   */
+  async rollback(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#rotations.rollback(await this.#require(id), options.signal);
+    return this.get(id);
+  }
+
+  /** Says when the secret is replaced by itself; `null` for never. @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
+  async setRotation(id: CredentialId, policy: RotationPolicyInput | null): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#require(id);
+    await this.#rotations.setPolicy(id, policy);
     return this.get(id);
   }
 
@@ -340,7 +362,9 @@ export class CredentialEngine {
     this.#closed = true;
     await this.#scheduler.stop();
     await Promise.all(
-      [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
+      [this.#refreshes, this.#tests, this.#rejections, this.#rotations, this.#adoption].map((flights) =>
+        flights.settled(),
+      ),
     );
     await Promise.allSettled(this.#uses);
     await this.#opened.close();
@@ -362,11 +386,17 @@ export class CredentialEngine {
     const { decision, reason } = decideUse(record, this.#ports.clock.now());
     if (decision === 'serve') return record;
     if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
+    if (decision === 'awaitRotation') return this.#usable(await this.#rotations.whenUsable(record, signal), signal);
     if (decision === 'serveAndRefresh') {
       this.#refreshBehind(record, reason);
       return record;
     }
-    await this.#refresh(record, reason, signal);
+    try {
+      await this.#refresh(record, reason, signal);
+    } catch (error) {
+      if (isRetry || toCredentialError(error).code !== 'ERR_ROTATION_IN_PROGRESS') throw error;
+      return this.#usable(await this.#rotations.whenUsable(record, signal), signal, true);
+    }
     const refreshed = await this.#require(record.id);
     const now = this.#ports.clock.now();
     const { decision: then } = decideUse(refreshed, now);
@@ -418,6 +448,9 @@ export class CredentialEngine {
 
   async #runDue(claim: Claim): Promise<void> {
     const record = await this.#require(claim.credentialId);
+    const rotation = decideRotationDue(record, this.#ports.clock.now());
+    if (rotation.decision !== 'none' && !this.#rotations.has(record.id))
+      return this.#rotations.runDue(record, rotation, claim);
     const { decision, reason } = decideDue(record, this.#ports.clock.now());
     if (decision === 'refresh' && !this.#refreshes.has(record.id))
       return this.#refresh(record, reason, undefined, claim);

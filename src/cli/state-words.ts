@@ -54,7 +54,9 @@ const EVENT_WORDS: Readonly<Record<EventType, string>> = {
   'credential.misconfigured': 'misconfigured',
   'credential.recovered': 'recovered',
   'credential.revoked': 'revoked',
+  'credential.rotated': 'rotated',
   'refresh.failed': 'refresh failed',
+  'rotation.failed': 'rotation failed',
   'health.failed': 'test failed',
   'health.recovered': 'test passed',
 };

@@ -1,6 +1,8 @@
 import { z } from 'zod/v4';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { isErrorCode, StorageError, type ErrorCode } from '../errors.ts';
+import { rotationPolicySchema, type RotationPolicy } from './rotation/plan.ts';
+import { blocksUse, IDLE_ROTATION, rotationProgressSchema, type RotationProgress } from './rotation/progress.ts';
 
 export type CredentialId = string;
 
@@ -73,6 +75,10 @@ export interface SecretPointer {
   readonly attemptId: string;
 }
 
+export function isSamePointer(one: SecretPointer, other: SecretPointer): boolean {
+  return one.field === other.field && one.generation === other.generation && one.attemptId === other.attemptId;
+}
+
 /** Version of the record's form. `parseRecord` reads every older one. */
 export const SCHEMA_VERSION = 2;
 
@@ -95,6 +101,13 @@ export interface CredentialRecord {
   readonly health: Health;
   readonly registered: SecretPointer;
   readonly grant: SecretPointer | null;
+  /** The candidate of a rotation under way: what is to become `registered`. */
+  readonly next: SecretPointer | null;
+  /** What `registered` was before the last rotation: for the overlap, and to roll back to. */
+  readonly previous: SecretPointer | null;
+  readonly rotation: RotationProgress;
+  /** When the secret is replaced by itself; `null` for never. */
+  readonly rotationPolicy: RotationPolicy | null;
   /** Counts committed grants. */
   readonly generation: number;
   /** Why the current grant was obtained. */
@@ -132,6 +145,17 @@ export interface CredentialRecord {
   readonly updatedAt: Date;
 }
 
+/** Every sealed value that the record points at. */
+export function pointersOf({
+  registered,
+  grant,
+  next,
+  previous,
+  rotation,
+}: Pick<CredentialRecord, 'registered' | 'grant' | 'next' | 'previous' | 'rotation'>): SecretPointer[] {
+  return [registered, grant, next, previous, rotation.grant].filter((pointer) => pointer !== null);
+}
+
 export function lifecycleStateOf(path: StatePath): LifecycleState {
   return STATE_NAMES.find((state) => path.startsWith(`${state}.`)) ?? 'pending';
 }
@@ -162,6 +186,10 @@ const recordSchema = z.strictObject({
   health: z.enum(['unknown', 'healthy', 'failing']),
   registered: pointer,
   grant: pointer.nullable(),
+  next: pointer.nullable(),
+  previous: pointer.nullable(),
+  rotation: rotationProgressSchema,
+  rotationPolicy: rotationPolicySchema.nullable(),
   generation: z.int().nonnegative(),
   generationReason: z.enum(REASONS),
   revision: z.int().positive(),
@@ -192,7 +220,9 @@ const recordSchema = z.strictObject({
 });
 
 /** When the scheduler has to look at a record next, for whatever; `null` for never. */
-export function dueAtOf(record: Pick<CredentialRecord, (typeof DUE_TIMES)[number]>): Date | null {
+export function dueAtOf(record: Pick<CredentialRecord, (typeof DUE_TIMES)[number] | 'rotation'>): Date | null {
+  // Until the only secret was replaced nothing else can be done with it.
+  if (blocksUse(record.rotation)) return record.rotationDueAt;
   const instants = DUE_TIMES.flatMap((name) => record[name] ?? []);
   return instants.length === 0 ? null : instants.reduce((a, b) => (a <= b ? a : b));
 }
@@ -201,6 +231,10 @@ const DUE_TIMES = ['refreshDueAt', 'testDueAt', 'rotationDueAt', 'noticeDueAt'] 
 
 /** What a record of version 1 did not have. */
 const ADDED_IN_2 = {
+  next: null,
+  previous: null,
+  rotation: IDLE_ROTATION,
+  rotationPolicy: null,
   grantExpiresAt: null,
   idleExpiresAt: null,
   secretExpiresAt: null,

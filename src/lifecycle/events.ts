@@ -7,6 +7,7 @@ import {
   type Reason,
   type StatePath,
 } from './credential.ts';
+import { ROTATION_REASONS, type RotationReason } from './rotation/progress.ts';
 
 /** Facts about credentials, named `<noun>.<past participle>`. */
 export const EVENT_TYPES = [
@@ -19,7 +20,9 @@ export const EVENT_TYPES = [
   'credential.misconfigured',
   'credential.recovered',
   'credential.revoked',
+  'credential.rotated',
   'refresh.failed',
+  'rotation.failed',
   'health.failed',
   'health.recovered',
 ] as const;
@@ -34,7 +37,7 @@ export interface CredentialEvent {
   readonly protocol: string;
   readonly state: StatePath;
   readonly generation: number;
-  readonly reason: Reason;
+  readonly reason: Reason | RotationReason;
   readonly at: Date;
 }
 
@@ -46,7 +49,7 @@ const eventSchema = z.strictObject({
   protocol: z.string(),
   state: z.enum(STATE_PATHS),
   generation: z.int().nonnegative(),
-  reason: z.enum(REASONS),
+  reason: z.enum([...REASONS, ...ROTATION_REASONS]),
   at: z.iso.datetime().transform((text) => new Date(text)),
 });
 

@@ -16,6 +16,7 @@ import {
 import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff } from './policy.ts';
+import { blocksUse } from './rotation/progress.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
 
@@ -69,6 +70,11 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
     await records.releaseClaim(claim);
     return answeredAt(record);
   }
+  // The only secret is being replaced: whoever waits for that comes again.
+  if (blocksUse(record.rotation)) {
+    await records.releaseClaim(claim);
+    return ROTATING;
+  }
   const opened = await openRecord(surroundings, record);
   const traits = opened.driver.refreshTraits(plain(opened));
   const lastEver = await records.lastAttempt(record.id);
@@ -94,6 +100,11 @@ function isUnderWay({ state }: Pick<CredentialRecord, 'state'>): boolean {
 const IN_PROGRESS: Outcome = {
   outcome: 'interrupted',
   interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message: 'Another process is still refreshing this credential.' },
+};
+
+const ROTATING: Outcome = {
+  outcome: 'interrupted',
+  interruption: { code: 'ERR_ROTATION_IN_PROGRESS', message: 'The secret of this credential is being replaced.' },
 };
 
 /** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */
@@ -229,7 +240,7 @@ async function writeSent(
 }
 
 /** Keeps the claim while the request is in flight. A renewal that fails is found by the fence at the next write. */
-function keepClaim({ records, ports }: Surroundings, claim: Claim): () => void {
+export function keepClaim({ records, ports }: Surroundings, claim: Claim): () => void {
   let stopped = false;
   let cancel = (): void => undefined;
   const renewLater = (): void => {

@@ -20,6 +20,8 @@ export class Scheduler {
   readonly #owner: string;
   readonly #run: (claim: Claim) => Promise<void>;
   readonly #busy: () => readonly CredentialId[];
+  readonly #sweep: () => Promise<void>;
+  #sweeping = false;
   readonly #running = new Set<Promise<void>>();
   #cancelTimer: (() => void) | null = null;
   #ticking: Promise<void> | null = null;
@@ -32,12 +34,15 @@ export class Scheduler {
     owner: string;
     run: (claim: Claim) => Promise<void>;
     busy: () => readonly CredentialId[];
+    /** What is due besides records. */
+    sweep: () => Promise<void>;
   }) {
     this.#ports = options.ports;
     this.#records = options.records;
     this.#owner = options.owner;
     this.#run = options.run;
     this.#busy = options.busy;
+    this.#sweep = options.sweep;
   }
 
   start(): void {
@@ -71,6 +76,7 @@ export class Scheduler {
   async #tick(): Promise<void> {
     let delayMs = LONGEST_SLEEP_MS;
     try {
+      this.#startSweep();
       await this.#startDue();
       delayMs = await this.#untilNext();
     } catch (error) {
@@ -82,9 +88,23 @@ export class Scheduler {
     this.#sleep(delayMs);
   }
 
+  #startSweep(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    const sweeping = this.#sweep()
+      .catch((error: unknown) => {
+        this.#ports.logger.error({ code: toCredentialError(error).code }, 'Scheduled work failed; trying again.');
+      })
+      .finally(() => {
+        this.#sweeping = false;
+        this.#running.delete(sweeping);
+      });
+    this.#running.add(sweeping);
+  }
+
   async #startDue(): Promise<void> {
     // Only as many claims as can start at once: a claim that waits its turn would run out.
-    const limit = CONCURRENCY - this.#running.size;
+    const limit = CONCURRENCY - this.#running.size + (this.#sweeping ? 1 : 0);
     if (limit <= 0) return;
     const now = this.#ports.clock.now();
     // After a stall a claim of ours may have run out under a refresh that is still in flight: to take it again would

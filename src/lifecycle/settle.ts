@@ -1,7 +1,9 @@
 import { ReauthorizationRequiredError, toCredentialError, type CredentialError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
 import type { Issued, RefreshTraits } from '../protocols/protocol.ts';
+import type { Secret } from '../secret.ts';
 import type { Claim } from '../storage/record-store.ts';
-import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
+import { lifecycleStateOf, pointersOf, type CredentialRecord, type SecretPointer } from './credential.ts';
 import {
   driverInput,
   eventsOf,
@@ -16,6 +18,7 @@ import {
 import type { EventType } from './events.ts';
 import { attemptPointer, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
+import { proofChanges, replannedDueAt } from './rotation/policy.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   leavesDoubt,
@@ -45,19 +48,28 @@ export interface Answered extends UnderWay {
 }
 
 /** Stores the answer under the attempt's own name. */
-export async function sealGrant(
+export function sealGrant(
   surroundings: Surroundings,
   record: CredentialRecord,
   attempt: Attempt,
   issued: Issued,
 ): Promise<void> {
-  const { ports, vault } = surroundings;
+  return putValue(surroundings, record, attemptPointer(attempt), encodeSealedGrant(issued));
+}
+
+/** Seals and stores a value that exists only in memory. */
+export async function putValue(
+  { ports, vault }: Surroundings,
+  record: CredentialRecord,
+  pointer: SecretPointer,
+  value: Secret<JsonObject>,
+): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      await vault.put(record, attemptPointer(attempt), encodeSealedGrant(issued));
+      await vault.put(record, pointer, value);
       return;
     } catch (error) {
-      // The answer exists only in memory: the write is tried again, the request never.
+      // The value exists only in memory: the write is tried again, the request never.
       if (tries >= SEAL_TRIES) throw error;
       ports.logger.error(
         { credentialId: record.id, code: toCredentialError(error).code },
@@ -79,10 +91,13 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     if (record.generation >= attempt.generation) return settledAt(record);
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
+    const secretExpiresAt = issued.secretExpiresAt ?? record.secretExpiresAt;
     const next = revised(
       record,
       {
         ...settleRefreshed(record.id, issued),
+        rotationDueAt: replannedDueAt({ ...record, secretExpiresAt }, now),
+        ...proofChanges(record, attempt.claimedAt, now),
         grant: attemptPointer(attempt),
         generation: attempt.generation,
         generationReason: attempt.reason,
@@ -91,7 +106,7 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
         refreshable,
         grantExpiresAt,
         idleExpiresAt,
-        secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
+        secretExpiresAt,
         failedAttempts: 0,
         failure: null,
         notices: [],
@@ -124,7 +139,7 @@ async function collectGarbage(
   record: CredentialRecord,
   previous: CredentialRecord['grant'],
 ): Promise<void> {
-  const keep = [record.registered, record.grant, previous].filter((pointer) => pointer !== null);
+  const keep = [...pointersOf(record), previous].filter((pointer) => pointer !== null);
   try {
     await vault.collect(record, keep, record.generation);
   } catch (error) {

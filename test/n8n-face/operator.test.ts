@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CredentialSummary, OperatorHandle } from '../../src/client.ts';
+import { IDLE_SUMMARY } from '../../src/lifecycle/rotation/progress.ts';
 import { filterFrom, listUpTo, nextChoices } from '../../src/n8n/operator.ts';
 import { credentialItem } from '../../src/n8n/output.ts';
 import type { RecordFilter } from '../../src/storage/record-store.ts';
@@ -27,6 +28,9 @@ function summary(id: string, name = id): CredentialSummary {
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    rotationPolicy: null,
+    rotation: IDLE_SUMMARY,
+    rotateBy: null,
     failure: { class: 'permanent', code: 'ERR_OAUTH2_INVALID_GRANT', message: 'The grant was refused.', at: AT },
     lastRefreshedAt: AT,
     createdAt: AT,
@@ -45,7 +49,16 @@ function listing(ids: readonly string[], pageSize: number) {
     return { credentials, nextCursor: to < ids.length ? String(to) : null };
   };
   const unused = () => Promise.reject(new Error('not asked for'));
-  const operator: OperatorHandle = { list, get: unused, use: unused, test: unused, refresh: unused, revoke: unused };
+  const verbs = {
+    get: unused,
+    use: unused,
+    test: unused,
+    refresh: unused,
+    rotate: unused,
+    rollback: unused,
+    revoke: unused,
+  };
+  const operator: OperatorHandle = { list, ...verbs };
   return { operator, asked };
 }
 

@@ -7,7 +7,7 @@ import type { RotationOrder } from './lifecycle/rotation/contract.ts';
 import { parseRotationPolicy, type RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import { proofChanges, replannedDueAt, type RotationDue } from './lifecycle/rotation/policy.ts';
 import { blocksUse, openStepOf } from './lifecycle/rotation/progress.ts';
-import { rotationOf } from './lifecycle/rotation/write.ts';
+import { requireOtherPrincipal, rotationOf } from './lifecycle/rotation/write.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim } from './storage/record-store.ts';
 import { refusal } from './summary.ts';
@@ -161,16 +161,9 @@ export class Rotations {
   async #requireRotatable(record: CredentialRecord): Promise<void> {
     const { ports, drivers } = this.#surroundings;
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, ports.clock.now());
-    const rotation = rotationOf(drivers.driver(record.protocol));
-    if (rotation.accounts === undefined) return;
-    const { registered, grant } = await openRecord(this.#surroundings, record);
-    const { rotated, secondPrincipal } = rotation.accounts({ config: record.config, registered, grant });
-    if (rotated !== secondPrincipal) return;
-    throw new ConfigurationError(
-      'ERR_ROTATION_PRINCIPAL_IS_ROTATED',
-      'The second principal is the account whose secret is to be replaced.',
-      { credentialId: record.id },
-    );
+    if (rotationOf(drivers.driver(record.protocol)).accounts !== undefined) {
+      requireOtherPrincipal(await openRecord(this.#surroundings, record));
+    }
   }
 }
 

@@ -19,10 +19,10 @@ export function summaryOf(record: CredentialRecord, endpoint: string): Credentia
   };
 }
 
-function rotationOf({ rotation, previous }: CredentialRecord): CredentialSummary['rotation'] {
+function rotationOf({ rotation, rotationDueAt: dueAt, previous }: CredentialRecord): CredentialSummary['rotation'] {
   const { state, reason, startedAt, rotatedAt, retireDueAt, failure, candidate } = rotation;
   const canRollBack = previous !== null && openStepOf(rotation) === null;
-  return { state, reason, startedAt, rotatedAt, retireDueAt, failure, candidate, canRollBack };
+  return { state, reason, startedAt, rotatedAt, retireDueAt, failure, candidate, dueAt, canRollBack };
 }
 
 function rotateBy({ secretExpiresAt, rotationPolicy, rotation, createdAt }: CredentialRecord): Date | null {

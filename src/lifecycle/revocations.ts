@@ -104,7 +104,9 @@ async function endAtOtherSide(
   record: CredentialRecord,
   value: SecretPointer | null,
 ): Promise<void> {
-  const opened = await openRecord(surroundings, record);
+  // A revoked credential's own grant was ended already, and may be gone.
+  const isGone = value !== null && lifecycleStateOf(record.state) === 'revoked';
+  const opened = await openRecord(surroundings, isGone ? { ...record, grant: null } : record);
   const input = driverInput(opened, new AbortController().signal);
   if (value === null) {
     await opened.driver.revoke(input);

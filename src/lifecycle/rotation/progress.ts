@@ -106,6 +106,8 @@ export type RotationSummary = Pick<
   RotationProgress,
   'state' | 'reason' | 'candidate' | 'startedAt' | 'rotatedAt' | 'retireDueAt' | 'failure'
 > & {
+  /** When the next step, the end of the overlap or the next rotation is due; `null` for never. */
+  readonly dueAt: Date | null;
   /** Whether there is a value to roll back to. */
   readonly canRollBack: boolean;
 };
@@ -119,6 +121,7 @@ export const IDLE_SUMMARY: RotationSummary = {
   rotatedAt: null,
   retireDueAt: null,
   failure: null,
+  dueAt: null,
   canRollBack: false,
 };
 

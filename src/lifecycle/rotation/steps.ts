@@ -10,7 +10,7 @@ import { putValue } from '../settle.ts';
 import type { Rotating } from './contract.ts';
 import { probeAgainAt } from './policy.ts';
 import { promote } from './promote.ts';
-import { ClaimLost, holdStill, rotationOf, write, type Step } from './write.ts';
+import { ClaimLost, holdStill, requireOtherPrincipal, rotationOf, write, type Step } from './write.ts';
 import { dropCandidate, POISONED_AFTER, settleStepFailed } from './failure.ts';
 
 /**
@@ -21,44 +21,47 @@ const SETTLE_MS = 1_000;
 const SLICE_MS = 50;
 
 /** Makes the candidate, seals it, then points the record at it: only then may the other side hear of it. */
-export async function createStep(surroundings: Surroundings, step: Step): Promise<Rotating> {
-  const { record } = step;
-  const { rotation } = record;
-  if (rotation.refusals >= POISONED_AFTER) return dropCandidate(surroundings, step);
-  const next =
-    record.next ?? (rotation.direction === 'back' ? record.previous : await sealCandidate(surroundings, step));
+export async function createStep(surroundings: Surroundings, given: Step): Promise<Rotating> {
+  const { rotation } = given.record;
+  if (rotation.refusals >= POISONED_AFTER) return dropCandidate(surroundings, given);
+  const opened = await openRecord(surroundings, given.record);
+  requireOtherPrincipal(opened);
+  const step = { ...given, record: opened.record };
+  const { next, previous } = opened.record;
+  if (next === null && rotation.direction === 'forward') return createCandidate(surroundings, step, opened);
+  return pointAt(surroundings, step, next ?? previous);
+}
+
+async function createCandidate(surroundings: Surroundings, step: Step, opened: Opened): Promise<Rotating> {
+  const { record, signal, resumed } = step;
+  const { vault } = surroundings;
+  const pointer = candidatePointer(record);
+  const found = await vault.find(record, pointer);
+  const previous = record.previous === null ? null : await vault.find(record, record.previous);
+  const { attemptId } = pointer;
+  const input = { ...driverInput(opened, signal), previous, attemptId, resumed };
+  const candidate = found ?? (await rotationOf(opened.driver).create(input));
+  if (found === null) await putValue(surroundings, record, pointer, candidate);
   try {
-    return await write(surroundings, step, () => ({
-      changes: { next, rotation: { ...rotation, state: 'setting', failedTries: 0, failure: null } },
-    }));
+    return await pointAt(surroundings, step, pointer);
   } catch (error) {
-    const isRevoked = error instanceof ClaimLost && (await isEnded(surroundings, record.id));
-    // Its owner has ended the credential meanwhile, and did not know of what was made here.
-    if (isRevoked && next !== null) await owe(surroundings, record, next);
+    if (!(error instanceof ClaimLost) || !(await isRevoked(surroundings, record.id))) throw error;
+    // Its owner has ended the credential meanwhile, without knowing of what was made here: to end that takes both values.
+    await vault.put(record, record.registered, opened.registered);
+    await vault.put(record, pointer, candidate);
+    await owe(surroundings, record, pointer);
     throw error;
   }
 }
 
-async function isEnded(surroundings: Surroundings, id: string): Promise<boolean> {
-  return lifecycleStateOf((await requireRecord(surroundings, id)).state) === 'revoked';
+function pointAt(surroundings: Surroundings, step: Step, next: SecretPointer | null): Promise<Rotating> {
+  return write(surroundings, step, ({ rotation }) => ({
+    changes: { next, rotation: { ...rotation, state: 'setting', failedTries: 0, failure: null } },
+  }));
 }
 
-async function sealCandidate(surroundings: Surroundings, step: Step): Promise<SecretPointer> {
-  const { record, signal, resumed } = step;
-  const { vault } = surroundings;
-  const pointer = candidatePointer(record);
-  if ((await vault.find(record, pointer)) !== null) return pointer;
-  const opened = await openRecord(surroundings, record);
-  const previous = record.previous === null ? null : await vault.find(record, record.previous);
-  const attemptId = pointer.attemptId;
-  const candidate = await rotationOf(opened.driver).create({
-    ...driverInput(opened, signal),
-    previous,
-    attemptId,
-    resumed,
-  });
-  await putValue(surroundings, record, pointer, candidate);
-  return pointer;
+async function isRevoked(surroundings: Surroundings, id: string): Promise<boolean> {
+  return lifecycleStateOf((await requireRecord(surroundings, id)).state) === 'revoked';
 }
 
 /** Name of the candidate that the rotation is about to make. */

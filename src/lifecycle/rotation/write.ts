@@ -2,7 +2,7 @@ import { ConfigurationError } from '../../errors.ts';
 import type { ProtocolDriver, RotationDriver } from '../../protocols/protocol.ts';
 import type { Claim } from '../../storage/record-store.ts';
 import { lifecycleStateOf, type CredentialRecord } from '../credential.ts';
-import { eventsOf, requireRecord, revised, settledAt, type Surroundings } from '../effects.ts';
+import { eventsOf, requireRecord, revised, settledAt, type Opened, type Surroundings } from '../effects.ts';
 import type { EventType } from '../events.ts';
 import { LEASE_MS } from '../refresh.ts';
 import type { Rotating } from './contract.ts';
@@ -20,6 +20,17 @@ export interface Step {
 export function rotationOf(driver: ProtocolDriver): RotationDriver {
   if (driver.rotation) return driver.rotation;
   throw new ConfigurationError('ERR_ROTATION_UNSUPPORTED', 'This protocol cannot replace a secret by itself.');
+}
+
+/** @throws ConfigurationError `ERR_ROTATION_PRINCIPAL_IS_ROTATED` */
+export function requireOtherPrincipal({ driver, record, registered, grant }: Opened): void {
+  const accounts = rotationOf(driver).accounts?.({ config: record.config, registered, grant });
+  if (accounts === undefined || accounts.rotated !== accounts.secondPrincipal) return;
+  throw new ConfigurationError(
+    'ERR_ROTATION_PRINCIPAL_IS_ROTATED',
+    'The second principal is the account whose secret is to be replaced.',
+    { credentialId: record.id },
+  );
 }
 
 /** Another holder has the credential now, or its owner has ended it. */

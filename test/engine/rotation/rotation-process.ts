@@ -22,7 +22,11 @@ export class RotationProcess {
   }
 
   /** @param holdAt where it stays for good */
-  static async start(folder: string, holdAt: Point | null, options: { keeper?: boolean } = {}): Promise<RotationProcess> {
+  static async start(
+    folder: string,
+    holdAt: Point | null,
+    options: { keeper?: boolean } = {},
+  ): Promise<RotationProcess> {
     const database = join(folder, 'credentials.db');
     const settings = { database, masterKey: MASTER_KEY.toString('hex'), keeper: options.keeper ?? false, holdAt };
     const entry = resolve(__dirname, '../../servers/rotation-target/engine-process.ts');

@@ -3,7 +3,8 @@ import type { Issued, ProtocolDriver, RotationDriver, TestResult } from '../../.
 import type { Secret } from '../../../src/secret.ts';
 
 /** Where the driver is: a test may hold it there for good, and kill its process. */
-export type Point = `${'before' | 'after'} ${'create' | 'set' | 'test' | 'finish' | 'retire'}`;
+export type Point = `${'before' | 'after'} ${Step}`;
+type Step = 'create' | 'set' | 'test' | 'finish' | 'retire';
 
 /** What the driver takes from the copy of the package that it serves. */
 export interface Package {
@@ -19,7 +20,12 @@ interface Account {
 
 function accountOf(secret: Secret<JsonObject>): Account {
   const { user, password } = secret.unwrap();
-  return { user: String(user), password: String(password) };
+  return { user: text(user), password: text(password) };
+}
+
+function text(value: unknown): string {
+  if (typeof value !== 'string') throw new Error('no text');
+  return value;
 }
 
 /** Speaks to the target. Written as a driver's author would: a login that fails is never repeated. */
@@ -36,7 +42,7 @@ export class RotationTargetDriver implements ProtocolDriver {
   parseConfig = (config: unknown) => config as JsonObject;
   parseSecret = (secret: unknown) => secret as JsonObject;
   identity = () => ({});
-  endpoint = ({ url }: JsonObject) => String(url);
+  endpoint = ({ url }: JsonObject) => text(url);
   refreshTraits = () => ({ spends: null, reuseGraceMs: 0, deadlineMs: 1_000 });
   confirm = () => Promise.resolve('unconfirmable' as const);
   revoke = () => Promise.resolve('unsupported' as const);
@@ -51,7 +57,7 @@ export class RotationTargetDriver implements ProtocolDriver {
 
   async test({ config, grant }: { config: JsonObject; grant: Secret<JsonObject> | null }): Promise<TestResult> {
     const success = grant !== null && (await ask(config, '/login', accountOf(grant)));
-    const details = { latencyMs: 0, endpoint: String(config['url']), permissionsVerified: [], metadata: {} };
+    const details = { latencyMs: 0, endpoint: text(config['url']), permissionsVerified: [], metadata: {} };
     return { success, message: 'login', details, testedAt: new Date() };
   }
 
@@ -92,8 +98,8 @@ export class RotationTargetDriver implements ProtocolDriver {
 
 function heldAt(reached: (point: Point) => Promise<void>, driver: RotationDriver): RotationDriver {
   const held =
-    <I, O>(name: 'create' | 'set' | 'test' | 'finish' | 'retire', step: (input: I) => Promise<O>) =>
-    async (input: I): Promise<O> => {
+    <N extends Step>(name: N, step: (input: Parameters<RotationDriver[N]>[0]) => ReturnType<RotationDriver[N]>) =>
+    async (input: Parameters<RotationDriver[N]>[0]): Promise<Awaited<ReturnType<RotationDriver[N]>>> => {
       await reached(`before ${name}`);
       const answer = await step(input);
       await reached(`after ${name}`);
@@ -101,15 +107,15 @@ function heldAt(reached: (point: Point) => Promise<void>, driver: RotationDriver
     };
   return {
     ...driver,
-    create: held('create', driver.create),
-    set: held('set', driver.set),
-    test: held('test', driver.test),
-    finish: held('finish', driver.finish),
-    retire: held('retire', driver.retire),
+    create: held('create', (input) => driver.create(input)),
+    set: held('set', (input) => driver.set(input)),
+    test: held('test', (input) => driver.test(input)),
+    finish: held('finish', (input) => driver.finish(input)),
+    retire: held('retire', (input) => driver.retire(input)),
   };
 }
 
 async function ask(config: JsonObject, path: string, body: object): Promise<boolean> {
-  const { ok } = await fetch(`${String(config['url'])}${path}`, { method: 'POST', body: JSON.stringify(body) });
+  const { ok } = await fetch(`${text(config['url'])}${path}`, { method: 'POST', body: JSON.stringify(body) });
   return ok;
 }

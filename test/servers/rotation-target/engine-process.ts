@@ -2,11 +2,15 @@
 // stays there for good when that is the one it was told to be killed at.
 import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
+import type * as index from '../../../src/index.ts';
+import type { JsonObject } from '../../../src/json.ts';
 import { RotationTargetDriver, type Point } from './driver.ts';
 
 const require = createRequire(import.meta.url);
-const { CredentialEngine, ConfigurationError, Secret } =
-  require('../../../dist/src/index.js') as typeof import('../../../src/index.ts');
+const { CredentialEngine, ConfigurationError, Secret } = require('../../../dist/src/index.js') as Pick<
+  typeof index,
+  'CredentialEngine' | 'ConfigurationError' | 'Secret'
+>;
 
 interface Settings {
   readonly database: string;
@@ -17,7 +21,7 @@ interface Settings {
 const { database, masterKey, keeper, holdAt } = JSON.parse(process.argv[2] ?? '{}') as Settings;
 
 const own = {
-  secretOf: Secret.of,
+  secretOf: (value: JsonObject) => Secret.of(value),
   refused: () => new ConfigurationError('ERR_ROTATION_CANDIDATE_REFUSED', 'The target refuses it.'),
   newPassword: () => randomBytes(12).toString('hex'),
 };
@@ -37,7 +41,7 @@ const engine = await CredentialEngine.open({
 async function poll(id: string, url: string, untilGeneration: number): Promise<object> {
   const wrong: string[] = [];
   const seen = new Set<string>();
-  for (let generation = 0, rounds = 0; generation < untilGeneration || rounds < 5; ) {
+  for (let generation = 0, rounds = 0; generation < untilGeneration || rounds < 5;) {
     try {
       const material = await engine.use(id);
       generation = material.generation;

@@ -86,7 +86,9 @@ export class TargetServer {
 
   #isLocked(user: string): boolean {
     const since = performance.now() - this.#options.lockoutWindowMs;
-    const recent = this.#logins.filter((login) => login.user === user && login.verdict === 'refused' && login.at > since);
+    const recent = this.#logins.filter(
+      (login) => login.user === user && login.verdict === 'refused' && login.at > since,
+    );
     return recent.length >= this.#options.lockoutFailures;
   }
 

@@ -13,7 +13,16 @@ import {
 } from './commands/key.ts';
 import { list } from './commands/list.ts';
 import { machine, MACHINE_FORMATS, type MachineCommandOptions } from './commands/machine.ts';
-import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
+import {
+  refresh,
+  revoke,
+  rollback,
+  rotate,
+  show,
+  test,
+  use,
+  type UseCommandOptions,
+} from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
 import { parseDuration } from './duration.ts';
 import { exitCodeTable } from './exit-codes.ts';
@@ -99,6 +108,8 @@ function addVerbs(program: Command, context: CommandContext): void {
     { name: 'show', description: 'everything about one credential but its secrets', run: show },
     { name: 'test', description: 'ask the other side whether it is good', run: test },
     { name: 'refresh', description: 'get a new grant now', run: refresh },
+    { name: 'rotate', description: 'replace its secret by a new one', run: rotate },
+    { name: 'rollback', description: 'put the secret before the last rotation back in use', run: rollback },
     { name: 'revoke', description: 'end it, here and at the other side', run: revoke },
   ];
   for (const { name, description, run } of verbs) {
@@ -123,7 +134,7 @@ function addVerbs(program: Command, context: CommandContext): void {
     .description('issue an access key; it is shown once')
     .argument('[credential]', ID)
     .option('--engine', 'for every credential')
-    .option('--scopes <scopes>', 'some of use,list,test,refresh,revoke', 'use')
+    .option('--scopes <scopes>', 'some of use,list,test,refresh,rotate,revoke', 'use')
     .action((id: string | undefined, _options: object, command: Command) =>
       grant(context, command.optsWithGlobals<GrantCommandOptions>(), id),
     );

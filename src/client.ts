@@ -1,6 +1,7 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
 import type { RotationSummary } from './lifecycle/rotation/progress.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
+import type { CredentialChanges } from './verbs/update.ts';
 import type { RecordFilter } from './storage/record-store.ts';
 
 /**
@@ -74,7 +75,12 @@ export type CredentialSummary = Pick<
   | 'failure'
   | 'lastRefreshedAt'
   | 'createdAt'
+  | 'pausedAt'
+  | 'testEveryMs'
+  | 'toldEnds'
 > & {
+  /** Whether scheduled work on it rests. */
+  readonly paused: boolean;
   readonly endpoint: string;
   /** When the scheduler looks at it next, for whatever; `null` for never. */
   readonly dueAt: Date | null;
@@ -84,7 +90,7 @@ export type CredentialSummary = Pick<
   readonly rotateBy: Date | null;
 };
 
-/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`. */
+/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
 export interface OperatorHandle {
   list(filter?: RecordFilter): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }>;
   get(id: string): Promise<CredentialSummary>;
@@ -96,7 +102,21 @@ export interface OperatorHandle {
   /** Needs the scope `rotate`. */
   rollback(id: string): Promise<CredentialSummary>;
   revoke(id: string): Promise<CredentialSummary>;
+  pause(id: string): Promise<CredentialSummary>;
+  resume(id: string): Promise<CredentialSummary>;
+  update(id: string, changes: CredentialChanges): Promise<CredentialSummary>;
+  delete(id: string): Promise<void>;
 }
 
-export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'] as const;
+export const ACCESS_SCOPES = [
+  'use',
+  'list',
+  'test',
+  'refresh',
+  'rotate',
+  'revoke',
+  'pause',
+  'update',
+  'delete',
+] as const;
 export type AccessScope = (typeof ACCESS_SCOPES)[number];

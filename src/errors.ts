@@ -39,6 +39,10 @@ export const ERROR_CATALOGUE = {
     kind: 'reauthorization',
     action: 'A revoked credential stays revoked. Register a new one.',
   },
+  ERR_CREDENTIAL_REVOKED_UPSTREAM: {
+    kind: 'reauthorization',
+    action: 'The other side ended this credential. Register a new one.',
+  },
   ERR_CREDENTIAL_NEEDS_USER: {
     kind: 'reauthorization',
     action: 'Authorize the credential again; no retry can bring this grant back.',
@@ -137,6 +141,11 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'Give a second principal that is another account than the one whose secret is replaced.',
   },
+  ERR_REFRESH_HELD_UP: {
+    kind: 'transient',
+    action:
+      'This process was too busy to send the request while it had the right to; it is tried again by itself. If it happens often, give it more CPU or a faster disk.',
+  },
   ERR_STORE_UNAVAILABLE: {
     kind: 'storage',
     action: 'Check that the database can be reached, that its folder exists and may be written, and that it has room.',
@@ -197,10 +206,22 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'The sandbox needs the development dependencies. Run it from a source checkout with "npm start".',
   },
+  ERR_INSPECT_PORT_TAKEN: {
+    kind: 'configuration',
+    action: 'End the other program, or choose another port with --port or in CREDLIFE_INSPECT.',
+  },
   ERR_SANDBOX_PORT_TAKEN: {
     kind: 'configuration',
     action:
       'End the other sandbox of this folder, or remove the folder "sandbox" and the credentials in it to begin anew.',
+  },
+  ERR_WEBHOOK_NOT_FOUND: {
+    kind: 'configuration',
+    action: 'Run "credlife webhook list" to see which webhooks exist.',
+  },
+  ERR_WEBHOOK_REFUSED: {
+    kind: 'protocol',
+    action: 'Look into the log of the receiver: it is there and refuses the request. Its key may be an old one.',
   },
   ERR_USAGE: { kind: 'configuration', action: 'Run "credlife help" to see commands and options.' },
   ERR_NODE_TOO_OLD: { kind: 'configuration', action: 'Install the Node.js version that the message names, or newer.' },

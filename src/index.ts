@@ -26,22 +26,37 @@ export {
   TransientError,
 } from './errors.ts';
 export type { ErrorCode, ErrorKind } from './errors.ts';
+export type { InspectionAddress } from './inspection/address.ts';
+export { publishInspection } from './inspection/publisher.ts';
+export type { Inspectable, Publication } from './inspection/publisher.ts';
+export { InspectionRelay } from './inspection/relay.ts';
+export type { RelayOptions } from './inspection/relay.ts';
+export type { Traffic } from './inspection/switchboard.ts';
 export type { CredentialId, LifecycleState, Reason, StatePath } from './lifecycle/credential.ts';
 export { EVENT_TYPES } from './lifecycle/events.ts';
 export type { CredentialEvent, EventType } from './lifecycle/events.ts';
 export type { Inspector } from './lifecycle/inspect.ts';
 export { credentialMachine } from './lifecycle/machine.ts';
 export type { ClaimInput, MachineEvent, MachineInput, Outcome, RevokeInput, SendInput } from './lifecycle/machine.ts';
+export type { CredentialChanges } from './verbs/update.ts';
+export type { HealthOptions } from './engine-options.ts';
+export type { Maintained, RetentionOptions } from './maintenance/retention.ts';
+export { verifyWebhookSignature } from './webhooks/signature.ts';
+export type { SignatureVerdict, VerifyOptions, WebhookHeaders } from './webhooks/signature.ts';
+export type { NewWebhook, WebhookStatus } from './webhooks/webhook.ts';
+export type { Webhooks, WebhookTest } from './webhooks/webhooks.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
 export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
 export type {
   Confirmation,
   DriverInput,
+  Entered,
   Issued,
   Material,
   ProtocolDriver,
   RefreshTraits,
   TestResult,
+  TestTraits,
 } from './protocols/protocol.ts';
 export type { JsonObject } from './json.ts';
 export { Secret } from './secret.ts';

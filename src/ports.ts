@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { connectedFetch, type BeforeWrite } from './connected-fetch.ts';
+
+export { NotSentError } from './connected-fetch.ts';
 
 /** What the engine takes from its surroundings. Everything else in `src/` is a function of these and its arguments. */
 export interface Ports {
@@ -29,7 +32,19 @@ export interface RandomSource {
   bytes(length: number): Buffer;
 }
 
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+export interface FetchInit extends RequestInit {
+  /**
+   * Called once, when the connection stands and nothing has left yet. What it answers is called in the same turn in which the
+   * first byte is written. When either throws, nothing is sent. Only a fetch that `connectsFirst` knows it.
+   */
+  readonly beforeWrite?: BeforeWrite;
+}
+
+export interface Fetch {
+  (url: string, init?: FetchInit): Promise<Response>;
+  /** Whether it calls `beforeWrite`. Any other fetch may be held up, unseen, between its call and the first byte. */
+  readonly connectsFirst?: boolean;
+}
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -54,7 +69,12 @@ export const systemClock: Clock = {
 
 export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
 
-export const systemFetch: Fetch = (url, init) => globalThis.fetch(url, init);
+export const systemFetch: Fetch = Object.assign(fetchOfSystem, { connectsFirst: true });
+
+function fetchOfSystem(url: string, init: FetchInit = {}): Promise<Response> {
+  const { beforeWrite, ...plain } = init;
+  return beforeWrite === undefined ? globalThis.fetch(url, plain) : connectedFetch(url, plain, beforeWrite);
+}
 
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
 

@@ -2,7 +2,7 @@ import { ConfigurationError, toCredentialError, TransientError } from './errors.
 import type { Awakening } from './lifecycle/awakening.ts';
 import { lifecycleStateOf, type CredentialId, type CredentialRecord } from './lifecycle/credential.ts';
 import { openRecord, requireRecord, revised, wait, type Surroundings } from './lifecycle/effects.ts';
-import { LEASE_MS } from './lifecycle/refresh.ts';
+import { LEASE_MS } from './lifecycle/held-claim.ts';
 import type { RotationOrder } from './lifecycle/rotation/contract.ts';
 import { parseRotationPolicy, type RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import { proofChanges, replannedDueAt, type RotationDue } from './lifecycle/rotation/policy.ts';

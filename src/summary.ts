@@ -7,7 +7,7 @@ import { openStepOf } from './lifecycle/rotation/progress.ts';
 export function summaryOf(record: CredentialRecord, endpoint: string): CredentialSummary {
   const { id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health } = record;
   const { generation, issuedAt, expiresAt, refreshable, failure, lastRefreshedAt, createdAt } = record;
-  const { grantExpiresAt, idleExpiresAt, secretExpiresAt } = record;
+  const { grantExpiresAt, idleExpiresAt, secretExpiresAt, pausedAt, testEveryMs, toldEnds } = record;
   const dueAt = dueAtOf(record);
   return {
     ...{ id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health },
@@ -16,6 +16,8 @@ export function summaryOf(record: CredentialRecord, endpoint: string): Credentia
     rotationPolicy: record.rotationPolicy,
     rotation: rotationOf(record),
     rotateBy: rotateBy(record),
+    ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt, pausedAt, testEveryMs, toldEnds },
+    paused: pausedAt !== null,
   };
 }
 

@@ -56,10 +56,14 @@ describe('a released secret', () => {
 describe('unwrap()', () => {
   /** Every file that may take a secret out of its holder, and what for. */
   const ALLOWED: Readonly<Record<string, string>> = {
+    'cli/commands/edit.ts': 'a new secret, on its way into an update',
     'cli/commands/key.ts': 'two entries of a new passphrase, compared',
     'cli/commands/register.ts': 'registration',
     'cli/secret-input.ts': 'what a person typed or piped in',
     'engine-options.ts': 'length of a master key, emptiness of a passphrase',
+    'inspection/address.ts': 'addresses that a person or a process opens the inspector with',
+    'inspection/gate.ts': 'digest that the token of a request is compared with',
+    'inspection/publisher.ts': 'the header of the connection to the relay',
     'lifecycle/refresh.ts': 'fingerprint of a single-use token',
     'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
     'protocols/oauth2/driver.ts': 'requests and material',
@@ -69,6 +73,8 @@ describe('unwrap()', () => {
     'vault/key-encryption-key.ts': 'derivation and use of the key that wraps keys',
     'vault/key-ring.ts': 'the key of the keyed hashes at work',
     'vault/vault.ts': 'sealing',
+    'verbs/update.ts': 'the secret as it is, parsed with settings that were changed',
+    'webhooks/signature.ts': 'signing, and the one time that a key is shown',
   };
 
   it('is called in the listed files only', () => {

@@ -1,8 +1,18 @@
 import { Command, Option } from 'commander';
+import { ACCESS_SCOPES } from '../client.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
 import { backup, restore, type RestoreCommandOptions } from './commands/backup.ts';
+import {
+  deleteCredential,
+  pause,
+  resume,
+  update,
+  type DeleteCommandOptions,
+  type UpdateCommandOptions,
+} from './commands/edit.ts';
 import { grant, type GrantCommandOptions } from './commands/grant.ts';
 import { init } from './commands/init.ts';
+import { inspect, type InspectCommandOptions } from './commands/inspect.ts';
 import {
   keyChangePassphrase,
   keyReEncrypt,
@@ -24,6 +34,14 @@ import {
   type UseCommandOptions,
 } from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
+import {
+  webhookAdd,
+  webhookList,
+  webhookRemove,
+  webhookRotateKey,
+  webhookTest,
+  type WebhookAddOptions,
+} from './commands/webhook.ts';
 import { parseDuration } from './duration.ts';
 import { exitCodeTable } from './exit-codes.ts';
 import { malformed } from './secret-input.ts';
@@ -51,7 +69,10 @@ export function createProgram(context: CommandContext, version: string): Command
   addSetup(program, context);
   addRegister(program, context);
   addVerbs(program, context);
+  addEdits(program, context);
+  addWebhooks(program, context);
   addServe(program, context);
+  addInspect(program, context);
   addMachine(program, context);
   addKeys(program, context);
   addBackup(program, context);
@@ -87,6 +108,7 @@ function addRegister(program: Command, context: CommandContext): void {
     .option('--allow-insecure-transport', 'allow http:// endpoints')
     .option('--owner <id>', 'who owns it')
     .option('--tag <tag...>', 'tags')
+    .option('--test-every <duration>', 'how often it is tested: 10m, 1h, off', testEveryArgument)
     .option('--no-test', 'store without testing')
     .addOption(
       new Option('--secret-stdin', 'read the secret from standard input').conflicts(['secretFile', 'secretEnv']),
@@ -111,6 +133,8 @@ function addVerbs(program: Command, context: CommandContext): void {
     { name: 'rotate', description: 'replace its secret by a new one', run: rotate },
     { name: 'rollback', description: 'put the secret before the last rotation back in use', run: rollback },
     { name: 'revoke', description: 'end it, here and at the other side', run: revoke },
+    { name: 'pause', description: 'let scheduled work on it rest; idle grants are kept alive', run: pause },
+    { name: 'resume', description: 'end a pause', run: resume },
   ];
   for (const { name, description, run } of verbs) {
     program
@@ -134,10 +158,80 @@ function addVerbs(program: Command, context: CommandContext): void {
     .description('issue an access key; it is shown once')
     .argument('[credential]', ID)
     .option('--engine', 'for every credential')
-    .option('--scopes <scopes>', 'some of use,list,test,refresh,rotate,revoke', 'use')
+    .option('--scopes <scopes>', `some of ${ACCESS_SCOPES.join(',')}`, 'use')
     .action((id: string | undefined, _options: object, command: Command) =>
       grant(context, command.optsWithGlobals<GrantCommandOptions>(), id),
     );
+}
+
+function addEdits(program: Command, context: CommandContext): void {
+  program
+    .command('update')
+    .description('change its name, owner, tags, settings or secret')
+    .argument('<credential>', ID)
+    .option('--name <name>', 'what people call it')
+    .option('--owner <id>', 'who owns it; empty for nobody')
+    .option('--for <id>', 'the workflow, project or environment that it is for; empty for none')
+    .option('--tag <tag...>', 'all of its tags; one empty one for none')
+    .option('--test-every <duration>', 'how often it is tested: 10m, 1h, off, default', testEveryArgument)
+    .option('--config <file>', 'all of its configuration as a JSON object; "-" for standard input')
+    .option('--issuer <url>', 'authorization server, for discovery')
+    .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
+    .option('--client-id <id>', 'client id')
+    .option('--grant-type <type>', 'client_credentials or refresh_token')
+    .option('--scope <scope>', 'scopes, separated by spaces')
+    .option('--test-url <url>', 'a resource that answers 2xx to a good token')
+    .option('--allow-insecure-transport', 'allow http:// endpoints')
+    .option('--ask-secret', 'ask for a new secret on the terminal')
+    .addOption(
+      new Option('--secret-stdin', 'read a new secret from standard input').conflicts(['secretFile', 'secretEnv']),
+    )
+    .addOption(new Option('--secret-file <file>', 'read a new secret from a file').conflicts('secretEnv'))
+    .option('--secret-env <name>', 'read a new secret from an environment variable')
+    .option('--no-test', 'do not test what was changed')
+    .action((id: string, _options: object, command: Command) =>
+      update(context, command.optsWithGlobals<UpdateCommandOptions>(), id),
+    );
+  program
+    .command('delete')
+    .description('end it at the other side and forget it')
+    .argument('<credential>', ID)
+    .option('--yes', 'do not ask')
+    .action((id: string, _options: object, command: Command) =>
+      deleteCredential(context, command.optsWithGlobals<DeleteCommandOptions>(), id),
+    );
+}
+
+function addWebhooks(program: Command, context: CommandContext): void {
+  const webhook = program.command('webhook').description('who is told of events by signed requests: docs/health.md');
+  webhook
+    .command('add')
+    .description('tell a URL of events from now on; the signing key is shown once')
+    .argument('<url>', 'https, or http on this machine')
+    .option('--types <type...>', 'only events of these types')
+    .option('--owner <id>', "only events of this owner's credentials")
+    .option('--allow-insecure-transport', 'allow http:// to another machine')
+    .action((url: string, _options: object, command: Command) =>
+      webhookAdd(context, command.optsWithGlobals<WebhookAddOptions>(), url),
+    );
+  webhook
+    .command('list')
+    .description('all webhooks, and how far each was served')
+    .action((_options: object, command: Command) => webhookList(context, command.optsWithGlobals<GlobalOptions>()));
+  const verbs = [
+    { name: 'remove', description: 'tell it no more', run: webhookRemove },
+    { name: 'test', description: 'send it a signed request now', run: webhookTest },
+    { name: 'rotate-key', description: 'another signing key; both sign for a day', run: webhookRotateKey },
+  ];
+  for (const { name, description, run } of verbs) {
+    webhook
+      .command(name)
+      .description(description)
+      .argument('<webhook>', 'its id')
+      .action((id: string, _options: object, command: Command) =>
+        run(context, command.optsWithGlobals<GlobalOptions>(), id),
+      );
+  }
 }
 
 function addServe(program: Command, context: CommandContext): void {
@@ -145,8 +239,23 @@ function addServe(program: Command, context: CommandContext): void {
     .command('serve')
     .description('keep all credentials alive and show them')
     .option('--sandbox', 'with a real authorization server on this machine and four sample credentials')
+    .option('--inspect', 'with an inspector that a browser on this machine can open')
     .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
     .action((_options: object, command: Command) => serve(context, command.optsWithGlobals<ServeCommandOptions>()));
+}
+
+function addInspect(program: Command, context: CommandContext): void {
+  program
+    .command('inspect')
+    .description('watch the state machines of engines in other processes, in the Stately inspector')
+    .option('--port <port>', 'port on 127.0.0.1 and ::1 (default: a free one)', portArgument)
+    .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
+    .addHelpText(
+      'after',
+      '\nStart the engines (credlife serve, n8n) with CREDLIFE_INSPECT set to the address that this prints. When it is set' +
+        '\nhere too, it says port and token, and both sides may be started again at any time.\n',
+    )
+    .action((_options: object, command: Command) => inspect(context, command.optsWithGlobals<InspectCommandOptions>()));
 }
 
 function addMachine(program: Command, context: CommandContext): void {
@@ -209,8 +318,22 @@ function addBackup(program: Command, context: CommandContext): void {
     );
 }
 
+function testEveryArgument(text: string): number | null {
+  if (text === 'off') return 0;
+  if (text === 'default') return null;
+  const durationMs = parseDuration(text);
+  if (durationMs !== null && durationMs >= 60_000) return durationMs;
+  throw malformed('The option --test-every takes a duration of at least 1m, or off, or default.');
+}
+
 function durationArgument(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs === null) throw malformed('The option --for takes a duration such as 90s, 3m or 1h.');
   return durationMs;
+}
+
+function portArgument(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) throw malformed('The option --port takes 1 to 65535.');
+  return port;
 }

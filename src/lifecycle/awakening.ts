@@ -89,6 +89,8 @@ export class Awakening {
       },
     });
     return createActor(this.#machine, {
+      // What an inspector calls it.
+      id: credentialId,
       snapshot,
       input: { credentialId, generation, reason },
       ...this.#inspections.actorOptions(),

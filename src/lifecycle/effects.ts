@@ -9,6 +9,7 @@ import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
 import type { RotationReason } from './rotation/progress.ts';
+import type { Spool, UnsavedAnswers } from './spool.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 
 /** What effects work with. */
@@ -19,6 +20,11 @@ export interface Surroundings {
   readonly drivers: ProtocolRegistry;
   /** Names this engine in claims. */
   readonly owner: string;
+  /** Where answers wait durably that the store cannot take; `null` where there is no folder for it. */
+  readonly spool: Spool | null;
+  readonly unsaved: UnsavedAnswers;
+  /** When a record as it now is has to be tested, and its owner told of an end, by the rules of this engine. */
+  readonly planHealth: (record: CredentialRecord, now: Date) => Pick<CredentialRecord, 'testDueAt' | 'noticeDueAt'>;
 }
 
 /** The record, with everything that was sealed for it. */
@@ -40,31 +46,62 @@ export async function requireRecord({ records }: Surroundings, id: CredentialId)
  * Opens everything that was sealed for a record. A value that is gone was sealed again meanwhile: then the record is read
  * again, and the answer holds the newer one.
  */
-export async function openRecord(surroundings: Surroundings, record: CredentialRecord): Promise<Opened> {
+export function openRecord(surroundings: Surroundings, record: CredentialRecord): Promise<Opened> {
+  return openNewest(surroundings, record, async (newest) => {
+    const registered = await surroundings.vault.get(newest, newest.registered);
+    return { ...(await grantOf(surroundings, newest)), registered };
+  });
+}
+
+/** Opens the grant alone, which is all that a use needs; otherwise as `openRecord`. */
+export function openGrant(surroundings: Surroundings, record: CredentialRecord): Promise<Omit<Opened, 'registered'>> {
+  return openNewest(surroundings, record, (newest) => grantOf(surroundings, newest));
+}
+
+async function openNewest<T>(
+  { records }: Surroundings,
+  record: CredentialRecord,
+  open: (record: CredentialRecord) => Promise<T>,
+): Promise<T> {
   try {
-    return await openValues(surroundings, record);
+    return await open(record);
   } catch (error) {
     if (!isCredentialError(error) || error.code !== 'ERR_CREDENTIAL_UNREADABLE') throw error;
-    const current = await surroundings.records.get(record.id);
+    const current = await records.get(record.id);
     if (current === null || current.revision === record.revision) throw error;
-    return openValues(surroundings, current);
+    return open(current);
   }
 }
 
-async function openValues({ vault, drivers }: Surroundings, record: CredentialRecord): Promise<Opened> {
-  const registered = await vault.get(record, record.registered);
+async function grantOf(
+  { vault, drivers }: Surroundings,
+  record: CredentialRecord,
+): Promise<Omit<Opened, 'registered'>> {
   const grant = record.grant === null ? null : parseSealedGrant(await vault.get(record, record.grant)).grant;
-  return { record, driver: drivers.driver(record.protocol), registered, grant };
+  return { record, driver: drivers.driver(record.protocol), grant };
 }
 
 export function driverInput({ record, registered, grant }: Opened, signal: AbortSignal): DriverInput {
   return { config: record.config, registered, grant, signal };
 }
 
+const ENDS = ['grantExpiresAt', 'idleExpiresAt', 'secretExpiresAt'] as const satisfies (keyof CredentialRecord)[];
+
 /** The record's next revision with these changes. */
 export function revised(record: CredentialRecord, changes: Partial<CredentialRecord>, now: Date): CredentialRecord {
   const next = { ...record, ...changes, revision: record.revision + 1, updatedAt: now };
-  return next.state === record.state ? next : { ...next, stateChangedAt: now };
+  // Whoever moves an end without planning its notices leaves that to the scheduler, at once.
+  const moved = ENDS.some((name) => next[name]?.getTime() !== record[name]?.getTime());
+  if (moved && !('noticeDueAt' in changes)) return { ...next, noticeDueAt: now, ...arrivedAt(record, next, now) };
+  return { ...next, ...arrivedAt(record, next, now) };
+}
+
+function arrivedAt(
+  record: CredentialRecord,
+  next: CredentialRecord,
+  now: Date,
+): Pick<CredentialRecord, 'stateChangedAt'> {
+  return { stateChangedAt: next.state === record.state ? next.stateChangedAt : now };
 }
 
 export function newId(ports: Ports): string {

@@ -20,10 +20,13 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const MARGIN_LEAST_MS = 30 * SECOND;
 const MARGIN_MOST_MS = 15 * MINUTE;
+/** Share of the margin by which due times of different ids are spread. */
+const JITTER = 0.1;
 const FORCED_MOST_MS = 10 * SECOND;
 const BACKOFF_FIRST_MS = 2 * SECOND;
 const BACKOFF_MOST_MS = 5 * MINUTE;
 const HEAL_EXTRA_MS = 5 * SECOND;
+const KEEP_ALIVE_MOST_MS = 3 * 24 * 60 * MINUTE;
 
 /** The span of a grant's life, when the other side named its end. */
 interface Life {
@@ -49,8 +52,28 @@ export function stableFraction(id: string): number {
 /** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
 export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Date {
   const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
-  const jitter = 0.1 * margin * stableFraction(id);
+  const jitter = JITTER * margin * stableFraction(id);
   return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
+}
+
+/** Before this, no id's refresh is planned: known without hashing the id, which would be most of the cost of a use. */
+function earliestRefreshMs({ issuedAt, expiresAt }: Life): number {
+  const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
+  return Math.floor(expiresAt.getTime() - (1 + JITTER) * margin) - 1;
+}
+
+/**
+ * When to refresh a grant that lapses from disuse, though nobody uses it: a quarter of the idle limit before it, 3 days at
+ * most; the jitter only makes it earlier. `null` for a grant that does not lapse, or cannot be refreshed.
+ */
+export function keepAliveAt(
+  record: Pick<CredentialRecord, 'id' | 'issuedAt' | 'idleExpiresAt' | 'refreshable'>,
+): Date | null {
+  const { id, issuedAt, idleExpiresAt, refreshable } = record;
+  if (issuedAt === null || idleExpiresAt === null || !refreshable) return null;
+  const idleMs = idleExpiresAt.getTime() - issuedAt.getTime();
+  const margin = Math.min(idleMs / 4, KEEP_ALIVE_MOST_MS);
+  return new Date(Math.floor(idleExpiresAt.getTime() - margin * (1 + 0.1 * stableFraction(id))));
 }
 
 /** The last stretch of a life, in which callers wait for the refresh: 10 s, at most a tenth of the life. */
@@ -91,13 +114,42 @@ export function decideUse(record: CredentialRecord, now: Date): UseDecision {
 function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: boolean): UseDecision {
   const life = lifeOf(record);
   const serve = { decision: 'serve', reason: record.reason } as const;
-  if (!life || !record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
+  if (!record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
+  if (isReached(keepAliveAt(record), now)) return { decision: 'serveAndRefresh', reason: 'keepAlive' };
+  if (!life || now.getTime() < earliestRefreshMs(life)) return serve;
   if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
     return { decision: 'refreshFirst', reason: 'refreshDue' };
   return now >= plannedRefreshAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
 }
 
-export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
+/**
+ * Until when a record that `decideUse` serves at `now` is served without asking again, as milliseconds since 1970; what
+ * `decideUse` looks at changes at no other instant. `now` itself when the record is not served.
+ */
+export function servedUntilMs(record: CredentialRecord, now: Date): number {
+  const nowMs = now.getTime();
+  if (decideUse(record, now).decision !== 'serve') return nowMs;
+  const life = lifeOf(record);
+  const turns = [
+    record.expiresAt?.getTime(),
+    record.retryNotBefore?.getTime(),
+    keepAliveAt(record)?.getTime(),
+    ...(life && record.refreshable ? refreshTurns(life, record, nowMs) : []),
+  ];
+  return Math.min(...turns.map((turn) => (turn !== undefined && turn > nowMs ? turn : Infinity)));
+}
+
+function refreshTurns(life: Life, { id }: CredentialRecord, nowMs: number): number[] {
+  const earliestMs = earliestRefreshMs(life);
+  if (nowMs < earliestMs) return [earliestMs];
+  return [plannedRefreshAt(id, life).getTime(), life.expiresAt.getTime() - forcedMs(life)];
+}
+
+function isReached(instant: Date | null, now: Date): boolean {
+  return instant !== null && instant <= now;
+}
+
+export type DueDecision = Decision<'refresh' | 'expire' | 'postpone' | 'none'>;
 
 /** What the scheduler does with a record whose due time has come. */
 export function decideDue(record: CredentialRecord, now: Date): DueDecision {
@@ -105,14 +157,54 @@ export function decideDue(record: CredentialRecord, now: Date): DueDecision {
   if (record.refreshDueAt === null || now < record.refreshDueAt || state === 'revoked')
     return { decision: 'none', reason: record.reason };
   if (state === 'refreshing') return { decision: 'refresh', reason: 'recovering' };
+  if (record.pausedAt !== null) return decidePaused(record, now);
   if (state === 'valid' && !canRefresh(record, now)) {
     return isAlive(record, now)
       ? { decision: 'none', reason: record.reason }
       : { decision: 'expire', reason: 'expiryReached' };
   }
   return canRefresh(record, now)
-    ? { decision: 'refresh', reason: 'refreshDue' }
+    ? { decision: 'refresh', reason: dueReason(record, now) }
     : { decision: 'none', reason: record.reason };
+}
+
+/** While a credential is paused only what would be lost for good is done: an idle grant is kept alive. */
+function decidePaused(record: CredentialRecord, now: Date): DueDecision {
+  if (record.grant !== null && canRefresh(record, now) && isReached(keepAliveAt(record), now)) {
+    return { decision: 'refresh', reason: 'keepAlive' };
+  }
+  const isOver = lifecycleStateOf(record.state) === 'valid' && !isAlive(record, now);
+  const isLost = !record.refreshable || record.state === 'valid.degraded';
+  return isOver && isLost
+    ? { decision: 'expire', reason: 'expiryReached' }
+    : { decision: 'postpone', reason: record.reason };
+}
+
+/** When the scheduler has to look at a paused record again: for its keep-alive, or for an end that nothing can put off. */
+export function pausedDueAt(record: CredentialRecord): Date | null {
+  if (lifecycleStateOf(record.state) === 'revoked' || record.grant === null) return null;
+  const isLost = !record.refreshable || record.state === 'valid.degraded';
+  if (isLost) return lifecycleStateOf(record.state) === 'valid' ? record.expiresAt : null;
+  const keepAlive = record.state === 'expired.needsUser' ? null : keepAliveAt(record);
+  const { retryNotBefore } = record;
+  return keepAlive && retryNotBefore && retryNotBefore > keepAlive ? retryNotBefore : keepAlive;
+}
+
+/** When the scheduler has to look at a record that is no longer paused. */
+export function resumedDueAt(record: CredentialRecord, now: Date): Date | null {
+  const { id, state, issuedAt, retryNotBefore } = record;
+  if (lifecycleStateOf(state) === 'refreshing') return record.refreshDueAt ?? now;
+  if (state === 'valid.degraded') return record.expiresAt;
+  if (state === 'valid.expiringSoon' || state === 'expired.retrying') return retryNotBefore ?? now;
+  if (state === 'pending.unverified') return retryNotBefore;
+  if (state !== 'valid.fresh' || issuedAt === null) return null;
+  return settleRefreshed(id, { ...record, issuedAt }).refreshDueAt;
+}
+
+function dueReason(record: CredentialRecord, now: Date): Reason {
+  const life = lifeOf(record);
+  const tokenIsDue = life !== null && now >= plannedRefreshAt(record.id, life);
+  return !tokenIsDue && isReached(keepAliveAt(record), now) ? 'keepAlive' : 'refreshDue';
 }
 
 function canRefresh(record: CredentialRecord, now: Date): boolean {
@@ -130,10 +222,13 @@ export interface Settlement {
 /** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
 export function settleRefreshed(
   id: string,
-  issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean },
+  issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean; idleExpiresAt?: Date | null },
 ): Settlement {
   const life = lifeOf(issued);
-  const refreshDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  const tokenDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  const keptAliveAt = keepAliveAt({ ...issued, id, idleExpiresAt: issued.idleExpiresAt ?? null });
+  const refreshDueAt =
+    tokenDueAt && keptAliveAt && keptAliveAt < tokenDueAt ? keptAliveAt : (tokenDueAt ?? keptAliveAt);
   return { state: 'valid.fresh', reason: 'refreshed', refreshDueAt, retryNotBefore: null };
 }
 
@@ -151,6 +246,16 @@ export function settleExpired(record: CredentialRecord, now: Date): Settlement {
   return { state: 'expired.needsUser', reason, ...never };
 }
 
+/** What is forgotten of a refusal that lay in the settings, once they were edited. */
+export function secondChance(record: CredentialRecord, now: Date): Partial<CredentialRecord> {
+  const forgotten = { failure: null, retryNotBefore: null } as const;
+  if (record.state === 'pending.misconfigured') return { state: 'pending.unverified', ...forgotten };
+  if (record.failure?.class !== 'configuration') return {};
+  const retried = { ...forgotten, refreshDueAt: now } as const;
+  if (record.state === 'valid.degraded') return { state: 'valid.expiringSoon', ...retried };
+  return record.state === 'expired.needsUser' ? { state: 'expired.retrying', ...retried } : {};
+}
+
 /** What is known about the request that failed. */
 export interface FailedAttempt {
   /** The request may have reached the other side. */
@@ -161,6 +266,8 @@ export interface FailedAttempt {
   readonly healing: boolean;
   /** An earlier request may have spent the token, answered or not. */
   readonly inDoubt: boolean;
+  /** When the token was perhaps spent first, by this request or one before it; `null` when it certainly was not. */
+  readonly spentAt: Date | null;
   readonly reuseGraceMs: number;
   readonly deadlineMs: number;
 }
@@ -175,6 +282,7 @@ export function settleFailed(
   const alive = isAlive(record, now);
   switch (classify(error)) {
     case 'permanent': {
+      if (error.code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM') return SETTLED_UPSTREAM;
       const reason: Reason = attempt.inDoubt ? 'ambiguousRefresh' : 'grantRefused';
       return alive
         ? { state: 'valid.degraded', reason, refreshDueAt: record.expiresAt, retryNotBefore: null }
@@ -188,19 +296,35 @@ export function settleFailed(
     }
     default:
       if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
-        return settleAnswerLost(attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, now));
+        return settleAnswerLost(
+          attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, { ...attempt, sentAt: now }, now),
+        );
       }
-      return settleTransient(record, error, now, alive);
+      return settleTransient(record, error, attempt, now);
   }
 }
 
-function settleTransient(record: CredentialRecord, error: CredentialError, now: Date, alive: boolean): Settlement {
+/** The other side said itself that it ended the credential: no token of it lives on, whatever its expiry says. */
+export const SETTLED_UPSTREAM: Settlement = {
+  state: 'revoked.upstream',
+  reason: 'revokedUpstream',
+  refreshDueAt: null,
+  retryNotBefore: null,
+};
+
+function settleTransient(
+  record: CredentialRecord,
+  error: CredentialError,
+  attempt: FailedAttempt,
+  now: Date,
+): Settlement {
+  const alive = isAlive(record, now);
   const state: StatePath = alive
     ? 'valid.expiringSoon'
     : record.grant === null
       ? 'pending.unverified'
       : 'expired.retrying';
-  const retryNotBefore = retryAt(record, error, now);
+  const retryNotBefore = retryAt(record, error, attempt, now);
   // The end of the token's life is looked at too, however long the endpoint wants to be left alone.
   const endsFirst = alive && record.expiresAt !== null && record.expiresAt < retryNotBefore;
   return {
@@ -216,24 +340,54 @@ export function settleAnswerLost(retryNotBefore: Date): Settlement {
   return { state: 'refreshing.ambiguous', reason: 'answerLost', refreshDueAt: retryNotBefore, retryNotBefore };
 }
 
-/** Exponential back-off with a stable jitter; the endpoint's own wish wins when it is later. */
-function retryAt(record: CredentialRecord, error: CredentialError, now: Date): Date {
+/**
+ * Exponential back-off with a stable jitter, bounded by what there is to save: a living token, or a token in doubt inside the
+ * server's grace window. The endpoint's own wish wins when it is later.
+ */
+function retryAt(record: CredentialRecord, error: CredentialError, attempt: FailedAttempt, now: Date): Date {
   const exponential = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(record.failedAttempts, 16), BACKOFF_MOST_MS);
   const jittered = exponential * (0.75 + 0.25 * stableFraction(record.id));
-  return new Date(Math.ceil(now.getTime() + Math.max(jittered, error.retryAfterMs ?? 0)));
+  const bounded = Math.min(jittered, lifeLeftMs(record, now), graceLeftMs(attempt, now));
+  return new Date(Math.ceil(now.getTime() + Math.max(bounded, error.retryAfterMs ?? 0)));
+}
+
+/** Until callers would begin to wait for a refresh; from then on, until the token ends; without bound when it has ended. */
+function lifeLeftMs(record: CredentialRecord, now: Date): number {
+  const life = lifeOf(record);
+  if (!life || !isAlive(record, now)) return Number.POSITIVE_INFINITY;
+  const leftMs = life.expiresAt.getTime() - now.getTime();
+  return leftMs > forcedMs(life) ? leftMs - forcedMs(life) : leftMs;
+}
+
+/** Half of what is left of the grace window, so that several tries fit into it; without bound outside of it. */
+function graceLeftMs({ spentAt, reuseGraceMs }: FailedAttempt, now: Date): number {
+  if (!isWithinGrace(reuseGraceMs, spentAt, now)) return Number.POSITIVE_INFINITY;
+  const leftMs = Number(spentAt) + reuseGraceMs - now.getTime();
+  return Math.max(leftMs / 2, SECOND);
+}
+
+/** Whether the server still accepts a token that was perhaps spent first at `spentAt`. */
+export function isWithinGrace(reuseGraceMs: number, spentAt: Date | null, now: Date): boolean {
+  return spentAt !== null && now.getTime() - spentAt.getTime() < reuseGraceMs;
 }
 
 /**
- * When the same token may be presented again after its answer was lost: at once inside the server's reuse grace window;
- * without one, after the first request has certainly ended.
+ * When the same token may be presented again after its answer was lost: at once inside the server's reuse grace window, which
+ * counts from the first request that may have spent it; outside of it, after the last request has certainly ended.
  */
-export function healAt(attempt: Pick<FailedAttempt, 'reuseGraceMs' | 'deadlineMs'>, sentAt: Date): Date {
-  return attempt.reuseGraceMs > 0 ? sentAt : new Date(sentAt.getTime() + attempt.deadlineMs + HEAL_EXTRA_MS);
+export function healAt(
+  traits: Pick<FailedAttempt, 'reuseGraceMs' | 'deadlineMs'>,
+  { spentAt, sentAt }: { readonly spentAt: Date | null; readonly sentAt: Date },
+  now: Date,
+): Date {
+  if (isWithinGrace(traits.reuseGraceMs, spentAt ?? sentAt, now)) return sentAt;
+  return new Date(sentAt.getTime() + traits.deadlineMs + HEAL_EXTRA_MS);
 }
 
 /** A second loss in a row is no accident of one connection: the endpoint is not asked again at once. */
 function rehealAt(record: CredentialRecord, error: CredentialError, attempt: FailedAttempt, now: Date): Date {
-  return new Date(Math.max(healAt(attempt, now).getTime(), retryAt(record, error, now).getTime()));
+  const healing = healAt(attempt, { ...attempt, sentAt: now }, now);
+  return new Date(Math.max(healing.getTime(), retryAt(record, error, attempt, now).getTime()));
 }
 
 /** Permanent, transient or configuration, by who must act. */
@@ -243,7 +397,7 @@ export function classify(error: CredentialError): FailureClass {
 }
 
 /** The request left, but its answer did not come whole: the token may be spent. */
-function isAnswerLost(error: CredentialError): boolean {
+export function isAnswerLost(error: CredentialError): boolean {
   return (
     error.code === 'ERR_ENDPOINT_TIMEOUT' ||
     error.code === 'ERR_ENDPOINT_CONNECTION_LOST' ||

@@ -31,6 +31,7 @@ export interface Registration {
   readonly secret: unknown;
   /** A `RotationPolicyInput`; absent: the secret is replaced only when somebody asks. */
   readonly rotation?: unknown;
+  readonly testEveryMs?: number | null;
 }
 
 /**
@@ -51,7 +52,7 @@ export async function registerRecord(
   const policy = registration.rotation === undefined ? null : parseRotationPolicy(registration.rotation);
   if (policy !== null) rotationOf(driver);
   const now = ports.clock.now();
-  const record: CredentialRecord = {
+  const unplanned: CredentialRecord = {
     schemaVersion: SCHEMA_VERSION,
     id: registration.id,
     ...names,
@@ -81,6 +82,10 @@ export async function registerRecord(
     testDueAt: null,
     rotationDueAt: planRotation({ createdAt: now, rotatedAt: null, secretExpiresAt: null, policy }, now)?.at ?? null,
     noticeDueAt: null,
+    pausedAt: null,
+    deletedAt: null,
+    testEveryMs: registration.testEveryMs ?? null,
+    toldEnds: [],
     retryNotBefore: null,
     failedAttempts: 0,
     failure: null,
@@ -89,13 +94,17 @@ export async function registerRecord(
     createdAt: now,
     updatedAt: now,
   };
+  const record = { ...unplanned, ...surroundings.planHealth(unplanned, now) };
   await vault.put(record, record.registered, Secret.of(secret));
   await records.insert(record, eventsOf(['credential.registered'], record, ports));
   return record;
 }
 
-function parseNames(registration: Registration): z.infer<typeof namesSchema> {
-  const result = namesSchema.safeParse(registration);
+export type Names = z.infer<typeof namesSchema>;
+
+/** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field */
+export function parseNames(names: unknown): Names {
+  const result = namesSchema.safeParse(names);
   if (result.success) return result.data;
   const field = result.error.issues[0]?.path.join('.') ?? 'name';
   throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The field ${field} must be one line of 1 to 512 characters.`);

@@ -11,7 +11,7 @@ import {
 } from './credential.ts';
 import { driverInput, openRecord, requireRecord, type Surroundings } from './effects.ts';
 import { stableFraction } from './policy.ts';
-import { keepClaim, LEASE_MS } from './refresh.ts';
+import { HeldClaim, LEASE_MS } from './held-claim.ts';
 import { openStepOf } from './rotation/progress.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 
@@ -22,6 +22,7 @@ import { parseSealedGrant } from './sealed-grant.ts';
  */
 const BATCH = 16;
 const EVERY = { now: new Date('9999-01-01T00:00:00.000Z'), limit: 10_000 } as const;
+const LOOK_MS = 5_000;
 const BUSY_MS = 5_000;
 const BACKOFF_FIRST_MS = 5_000;
 const BACKOFF_MOST_MS = 3_600_000;
@@ -52,6 +53,43 @@ export async function endDue(surroundings: Surroundings): Promise<void> {
   for (const revocation of due) await endOne(surroundings, revocation);
 }
 
+/** Works the list off for as long as an engine keeps credentials. */
+export class PendingRevocations {
+  readonly #surroundings: Surroundings;
+  #stopped = true;
+  #cancel = (): void => undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#lookIn(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancel();
+    await this.#running;
+  }
+
+  #lookIn(ms: number): void {
+    const { clock, logger } = this.#surroundings.ports;
+    if (this.#stopped) return;
+    this.#cancel = clock.schedule(ms, () => {
+      this.#running = endDue(this.#surroundings)
+        .catch((error: unknown) => {
+          logger.error({ code: toCredentialError(error).code }, 'Pending revocations could not be read; trying again.');
+        })
+        .finally(() => {
+          this.#lookIn(LOOK_MS);
+        });
+    });
+  }
+}
+
 /** Tries everything that is owed for a credential, now. */
 export async function endPending(surroundings: Surroundings, id: CredentialId): Promise<void> {
   for (const revocation of await revocationsOf(surroundings.records, id)) await endOne(surroundings, revocation);
@@ -62,7 +100,7 @@ async function endOne(surroundings: Surroundings, revocation: PendingRevocation)
   const claim = await records.claim(revocation.credentialId, owner, LEASE_MS);
   // Whoever has it now may be ending the very same value; it stays due.
   if (claim === null) return;
-  const stopRenewal = keepClaim(surroundings, claim);
+  const stopRenewal = new HeldClaim(surroundings, claim).keep();
   try {
     await endClaimed(surroundings, revocation);
   } finally {
@@ -78,6 +116,8 @@ async function endClaimed(surroundings: Surroundings, listed: PendingRevocation)
   if (revocation === undefined) return;
   try {
     const record = await requireRecord(surroundings, credentialId);
+    // What is owed for a deleted credential as a whole is ended with what is left of it.
+    if (value === null && record.deletedAt !== null) return;
     if (openStepOf(record.rotation) !== null) {
       await postpone(surroundings, revocation, BUSY_MS);
       return;

@@ -10,6 +10,11 @@ export interface Material {
   readonly expiresAt: Date | null;
   /** Give this to `reportRejected` when the other side refuses the material. */
   readonly generation: number;
+  /**
+   * True when the store could not be read or written just now: this comes from memory, is good until `expiresAt`, and may be
+   * behind what other processes know. Absent otherwise.
+   */
+  readonly storeDown?: true;
 }
 
 /** What a driver works with: parsed settings and the unsealed values, for the length of one call. */
@@ -18,6 +23,12 @@ export interface DriverInput {
   readonly registered: Secret<JsonObject>;
   readonly grant: Secret<JsonObject> | null;
   readonly signal: AbortSignal;
+}
+
+/** What the owner entered: settings and secret, both parsed. */
+export interface Entered {
+  readonly config: JsonObject;
+  readonly registered: Secret<JsonObject>;
 }
 
 /** A grant as the other side gave it, with absolute instants by the local clock. */
@@ -95,6 +106,9 @@ export interface RotationDriver {
   retire(input: DriverInput & { readonly retired: Secret<JsonObject> }): Promise<'retired' | 'unsupported'>;
 }
 
+/** Writes down that a request is about to leave. Its answer tells, without waiting, whether it still may. */
+export type BeforeSend = () => Promise<() => void>;
+
 /** What is known about a refresh before it is made. */
 export interface RefreshTraits {
   /** The token that the refresh spends, when it can be used only once: such a refresh is never repeated blindly. */
@@ -117,6 +131,15 @@ export interface TestResult {
   readonly testedAt: Date;
 }
 
+/** What is known about a test before it is made. */
+export interface TestTraits {
+  /**
+   * The test presents a password or key that a wrong try of counts against its account. Such a test is never repeated by
+   * itself once it may have been sent, and no schedule repeats one that failed.
+   */
+  readonly isLogin: boolean;
+}
+
 /** Whether the other side still accepts the material: its own word, or none to be had. */
 export type Confirmation = 'accepted' | 'rejected' | 'unconfirmable';
 
@@ -130,17 +153,28 @@ export interface ProtocolDriver {
   parseConfig(config: unknown): JsonObject;
   /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field, never its value. */
   parseSecret(secret: unknown, config: JsonObject): JsonObject;
+  /**
+   * Whether a grant that was had with the settings and secret of before is still the one to go on with after an edit. Absent:
+   * only when neither what `identity` tells nor the secret changed.
+   */
+  keepsGrant?(before: Entered, after: Entered): boolean;
   /** What tells two credentials apart besides their secrets: endpoint, client, scopes. */
   identity(config: JsonObject): JsonObject;
   /** Where the credential belongs, for people. Holds no secret. */
   endpoint(config: JsonObject): string;
   refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits;
-  /** Obtains the next grant. Calls `beforeSend` once, right before the first byte that may spend a token leaves. */
-  refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued>;
+  /**
+   * Obtains the next grant. Calls `beforeSend` once, as late as it can before the first byte that may spend a token leaves,
+   * best when it is connected; and calls what that answers in the very turn in which it writes (`sendOnce` does both for HTTP).
+   * When either throws, it sends nothing and throws the same.
+   */
+  refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued>;
   /** Turns a grant into material. Pure. */
   material(grant: Secret<JsonObject>): Pick<Material, 'headers'>;
   /** Asks the other side whether the grant is still accepted. */
   confirm(input: DriverInput): Promise<Confirmation>;
+  /** Absent: its tests are logins, so that none is repeated that could lock an account. */
+  testTraits?(config: JsonObject): TestTraits;
   /** Proves the grant against the other side. Failures of the credential are results, not errors. */
   test(input: DriverInput): Promise<TestResult>;
   /** Ends the grant at the other side, when it offers that. */

@@ -30,6 +30,7 @@ import { compareTexts, requireStorable } from './texts.ts';
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
 const ENCRYPTIONS = 'encryptions/';
+const PRUNED_THROUGH = 'pruned-through';
 /** Any number; it only has to be the same in every process. */
 const EVENTS_LOCK = 7_236_002;
 const SEAL_LOCK = 7_236_003;
@@ -40,7 +41,13 @@ interface ClaimRow {
   readonly id: string;
   readonly claim_fence: string;
   readonly due_at: string;
+  readonly state: string;
 }
+/** Free records that are due at `$1` and not among `$5`, the longest due first. */
+const DUE = (which: string, limit: string): string =>
+  `SELECT id FROM records WHERE ${which} AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
+   ORDER BY due_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
+
 interface AccessKeyRow {
   readonly key_id: string;
   readonly hash: Buffer;
@@ -150,25 +157,24 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
     const [row] = await this.#database.find<ClaimRow>(
       `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, claim_until = ${LEASE('$3')}
-       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence`,
+       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence, due_at, state`,
       [id, owner, leaseMs],
     );
     return row ? claimOf(row, owner) : null;
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now, except = [] } = options;
+    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
-      `WITH due AS MATERIALIZED (
-         SELECT id FROM records WHERE due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
-         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+      `WITH interrupted AS MATERIALIZED (${DUE("state = 'refreshing'", '$2')}),
+       others AS MATERIALIZED (${DUE("state <> 'refreshing'", '($2::bigint - (SELECT count(*) FROM interrupted)) * $6::int')}),
+       due AS (SELECT id FROM interrupted UNION ALL SELECT id FROM others)
        UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
-       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at`,
-      [now.toISOString(), limit, owner, leaseMs, except],
+       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
+      [now.toISOString(), limit, owner, leaseMs, except, interruptedOnly ? 0 : 1],
     );
-    const urgentFirst = rows.toSorted((a, b) => compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id));
-    return urgentFirst.map((row) => claimOf(row, owner));
+    return rows.toSorted(compareUrgency).map((row) => claimOf(row, owner));
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
@@ -193,6 +199,11 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     return text === null ? null : parseAttempt(text);
   }
 
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT $2';
+    return (await this.#database.find<{ text: string }>(sql, [id, limit])).map(({ text }) => parseAttempt(text));
+  }
+
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
     const sql = 'SELECT seq, event FROM events WHERE seq > $1 ORDER BY seq LIMIT $2';
     const rows = await this.#database.find<{ seq: string; event: string }>(sql, [cursor, limit]);
@@ -203,6 +214,50 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const sql = 'SELECT event AS text FROM events WHERE credential_id = $1 ORDER BY seq DESC LIMIT 1';
     const text = await this.#text(sql, [id]);
     return text === null ? null : parseEvent(text);
+  }
+
+  async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
+    await this.#database.transaction((tx) => this.#finish(tx, events));
+  }
+
+  async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
+    const [row] = await this.#database.find<{ newest: string | null; pruned: string | null }>(
+      `SELECT (SELECT max(seq) FROM events) AS newest, (SELECT value FROM meta WHERE name = $1) AS pruned`,
+      [PRUNED_THROUGH],
+    );
+    const prunedThrough = Number(row?.pruned ?? 0);
+    return { newest: Math.max(Number(row?.newest ?? 0), prunedThrough), prunedThrough };
+  }
+
+  async pruneEvents(through: number, limit: number): Promise<number> {
+    return this.#database.transaction(async (tx) => {
+      await tx.run(
+        `INSERT INTO meta SELECT $1, least($2::bigint, max(seq))::text FROM events HAVING max(seq) IS NOT NULL
+         ON CONFLICT (name) DO UPDATE SET value = greatest(meta.value::bigint, excluded.value::bigint)::text`,
+        [PRUNED_THROUGH, through],
+      );
+      return tx.run(
+        `DELETE FROM events WHERE seq IN (
+           SELECT seq FROM events e WHERE seq <= $1
+             AND (EXISTS (SELECT 1 FROM events later WHERE later.credential_id = e.credential_id AND later.seq > e.seq)
+               OR NOT EXISTS (SELECT 1 FROM records WHERE id = e.credential_id))
+           ORDER BY seq LIMIT $2)`,
+        [through, limit],
+      );
+    });
+  }
+
+  async pruneAttempts(keep: number, limit: number): Promise<number> {
+    return this.#database.transaction((tx) =>
+      tx.run(
+        `DELETE FROM attempts WHERE (credential_id, fence) IN (
+           SELECT credential_id, fence FROM (
+             SELECT credential_id, fence, row_number() OVER (PARTITION BY credential_id ORDER BY fence DESC) AS place
+             FROM attempts) AS placed
+           WHERE place > $1 LIMIT $2)`,
+        [Math.max(keep, 1), limit],
+      ),
+    );
   }
 
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
@@ -290,7 +345,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
       await tx.run('SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))', [EVENTS_LOCK]);
       for (const event of events) {
         const sql = 'INSERT INTO events (credential_id, event) VALUES ($1, $2)';
-        await tx.run(sql, [event.credentialId, JSON.stringify(event)]);
+        await tx.run(sql, [event.credentialId ?? '', JSON.stringify(event)]);
       }
     }
     await this.#database.announce(tx);
@@ -326,6 +381,12 @@ async function writeIndex(
 ): Promise<void> {
   await tx.run(`DELETE FROM ${table} WHERE id = $1 AND ${column} <> ALL ($2::text[])`, [id, values]);
   await tx.run(`INSERT INTO ${table} SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING`, [id, values]);
+}
+
+/** Interrupted refreshes first, then the longest due. */
+function compareUrgency(a: ClaimRow, b: ClaimRow): number {
+  const interruptedFirst = Number(b.state === 'refreshing') - Number(a.state === 'refreshing');
+  return interruptedFirst || compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id);
 }
 
 function claimOf(row: ClaimRow, owner: string): Claim {

@@ -113,7 +113,11 @@ export interface RecordStore extends LedgerStore {
 
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */
   claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null>;
-  /** Claims up to `limit` records that are due and free, most urgent first. */
+  /**
+   * Claims up to `limit` records that are due and free: first those whose refresh was interrupted (`refreshing`), because
+   * their token may be in doubt and the window in which it can be saved is short, then the others; of each the longest due first.
+   * Writes nothing when there is nothing to claim: it is asked ten times a second while anybody refreshes.
+   */
   claimDue(options: {
     limit: number;
     owner: string;
@@ -121,6 +125,8 @@ export interface RecordStore extends LedgerStore {
     now: Date;
     /** Ids that the asker works on already, whatever became of its claims on them. */
     except?: readonly CredentialId[];
+    /** Takes nothing but interrupted refreshes; default false. */
+    interruptedOnly?: boolean;
   }): Promise<Claim[]>;
   /** Prolongs a claim; false when it is no longer the latest. */
   renewClaim(claim: Claim, leaseMs: number): Promise<boolean>;
@@ -129,10 +135,23 @@ export interface RecordStore extends LedgerStore {
   nextDueAt(): Promise<Date | null>;
 
   lastAttempt(id: CredentialId): Promise<Attempt | null>;
+  /** The last `limit` attempts, newest first. */
+  attempts(id: CredentialId, limit: number): Promise<Attempt[]>;
 
   /** Events after `cursor` (0 for all), oldest first. */
   readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }>;
   lastEvent(id: CredentialId): Promise<CredentialEvent | null>;
+  /** Appends events that belong to the write of no record. */
+  appendEvents(events: readonly CredentialEvent[]): Promise<void>;
+  /** Cursor of the newest event (0: there was never one), and the one up to which events were pruned (0: never). */
+  eventRange(): Promise<{ readonly newest: number; readonly prunedThrough: number }>;
+  /**
+   * Deletes up to `limit` events with a cursor of at most `through`, the oldest first. The last event of a credential that
+   * exists stays. Returns how many were deleted; 0 when nothing is left to do.
+   */
+  pruneEvents(through: number, limit: number): Promise<number>;
+  /** Deletes up to `limit` attempts but the last `keep` (at least 1) of each credential. Returns how many. */
+  pruneAttempts(keep: number, limit: number): Promise<number>;
 
   putAccessKey(key: AccessKeyRecord): Promise<void>;
   getAccessKey(keyId: string): Promise<AccessKeyRecord | null>;

@@ -26,15 +26,20 @@ export interface Statements {
   readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
+  readonly interrupted: Database.Statement<[Named], string>;
   readonly due: Database.Statement<[Named], string>;
   readonly renew: Database.Statement<[Named]>;
   readonly release: Database.Statement<[string, number]>;
   readonly nextDue: Database.Statement<[], string | null>;
   readonly putAttempt: Database.Statement<[string, number, string]>;
   readonly lastAttempt: Database.Statement<[string], string>;
+  readonly attempts: Database.Statement<[string, number], string>;
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
+  readonly newestEvent: Database.Statement<[], number>;
+  readonly pruneEvents: Database.Statement<[number, number]>;
+  readonly pruneAttempts: Database.Statement<[number, number]>;
   readonly remove: Database.Statement<[string, number]>;
   readonly removeBelongings: readonly Database.Statement<[string]>[];
   readonly tags: IndexStatements;
@@ -74,12 +79,8 @@ export function prepareStatements(db: Database.Database): Statements {
       `UPDATE records SET claim_owner = @owner, claim_fence = claim_fence + 1, claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
     ),
-    due: db
-      .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} AND id NOT IN (SELECT value FROM json_each(@except))
-         ORDER BY due_at, id LIMIT @limit`,
-      )
-      .pluck(),
+    interrupted: dueStatement(db, "state = 'refreshing'"),
+    due: dueStatement(db, "state <> 'refreshing'"),
     renew: db.prepare<[Named]>(
       `UPDATE records SET claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND claim_fence = @fence AND claim_owner IS NOT NULL`,
@@ -88,11 +89,17 @@ export function prepareStatements(db: Database.Database): Statements {
     nextDue: db.prepare<[], string | null>('SELECT min(due_at) FROM records WHERE due_at IS NOT NULL').pluck(),
     putAttempt: db.prepare<[string, number, string]>('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)'),
     lastAttempt: text('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1'),
+    attempts: db
+      .prepare<[string, number], string>(
+        'SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT ?',
+      )
+      .pluck(),
     appendEvent: db.prepare<[string, string]>('INSERT INTO events (credential_id, event) VALUES (?, ?)'),
     readEvents: db.prepare<[number, number], { seq: number; event: string }>(
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
     ),
     lastEvent: text('SELECT event FROM events WHERE credential_id = ? ORDER BY seq DESC LIMIT 1'),
+    ...pruneStatements(db),
     remove: db.prepare<[string, number]>('DELETE FROM records WHERE id = ? AND revision = ?'),
     removeBelongings: [
       'DELETE FROM tags WHERE id = ?',
@@ -117,6 +124,36 @@ export function prepareStatements(db: Database.Database): Statements {
       )
       .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
+  };
+}
+
+/** The ids of free records that are due, the longest due first. */
+function dueStatement(db: Database.Database, which: string): Database.Statement<[Named], string> {
+  return db
+    .prepare<[Named], string>(
+      `SELECT id FROM records WHERE ${which} AND due_at <= @now AND ${IS_FREE}
+         AND id NOT IN (SELECT value FROM json_each(@except)) ORDER BY due_at, id LIMIT @limit`,
+    )
+    .pluck();
+}
+
+function pruneStatements(db: Database.Database): Pick<Statements, 'newestEvent' | 'pruneEvents' | 'pruneAttempts'> {
+  return {
+    newestEvent: db.prepare<[], number>(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`).pluck(),
+    pruneEvents: db.prepare<[number, number]>(
+      `DELETE FROM events WHERE seq IN (
+         SELECT seq FROM events e WHERE seq <= ?
+           AND (EXISTS (SELECT 1 FROM events later WHERE later.credential_id = e.credential_id AND later.seq > e.seq)
+             OR NOT EXISTS (SELECT 1 FROM records WHERE id = e.credential_id))
+         ORDER BY seq LIMIT ?)`,
+    ),
+    pruneAttempts: db.prepare<[number, number]>(
+      `DELETE FROM attempts WHERE (credential_id, fence) IN (
+         SELECT credential_id, fence FROM (
+           SELECT credential_id, fence, row_number() OVER (PARTITION BY credential_id ORDER BY fence DESC) AS place
+           FROM attempts)
+         WHERE place > ? LIMIT ?)`,
+    ),
   };
 }
 

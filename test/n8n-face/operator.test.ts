@@ -34,6 +34,10 @@ function summary(id: string, name = id): CredentialSummary {
     failure: { class: 'permanent', code: 'ERR_OAUTH2_INVALID_GRANT', message: 'The grant was refused.', at: AT },
     lastRefreshedAt: AT,
     createdAt: AT,
+    pausedAt: null,
+    paused: false,
+    testEveryMs: null,
+    toldEnds: [],
     endpoint: 'https://auth.example.com/token',
   };
 }
@@ -49,16 +53,10 @@ function listing(ids: readonly string[], pageSize: number) {
     return { credentials, nextCursor: to < ids.length ? String(to) : null };
   };
   const unused = () => Promise.reject(new Error('not asked for'));
-  const verbs = {
-    get: unused,
-    use: unused,
-    test: unused,
-    refresh: unused,
-    rotate: unused,
-    rollback: unused,
-    revoke: unused,
-  };
-  const operator: OperatorHandle = { list, ...verbs };
+  const reading = { list, get: unused, use: unused, test: unused } as const;
+  const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
+  const rotating = { rotate: unused, rollback: unused };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating };
   return { operator, asked };
 }
 

@@ -2,7 +2,7 @@ import { isCredentialError, toCredentialError } from '../../errors.ts';
 import type { Claim } from '../../storage/record-store.ts';
 import { lifecycleStateOf, type CredentialRecord } from '../credential.ts';
 import { newId, requireRecord, wait, type Surroundings } from '../effects.ts';
-import { keepClaim, LEASE_MS } from '../refresh.ts';
+import { HeldClaim, LEASE_MS } from '../held-claim.ts';
 import { endPending, owe } from '../revocations.ts';
 import type { Rotating, RotationOrder, RotationOutcome, StepInput } from './contract.ts';
 import { replannedDueAt } from './policy.ts';
@@ -34,7 +34,7 @@ export async function runStep(
 ): Promise<RotationOutcome> {
   const claim = input.claim ?? (await takeClaim(surroundings, input, signal));
   if (claim === null) return IN_PROGRESS;
-  const stopRenewal = keepClaim(surroundings, claim);
+  const stopRenewal = new HeldClaim(surroundings, claim).keep();
   try {
     return await endedStep(surroundings, await claimedStep(surroundings, input, claim, signal), input);
   } catch (error) {

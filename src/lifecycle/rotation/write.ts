@@ -4,7 +4,7 @@ import type { Claim } from '../../storage/record-store.ts';
 import { lifecycleStateOf, type CredentialRecord } from '../credential.ts';
 import { eventsOf, requireRecord, revised, settledAt, type Opened, type Surroundings } from '../effects.ts';
 import type { EventType } from '../events.ts';
-import { LEASE_MS } from '../refresh.ts';
+import { LEASE_MS } from '../held-claim.ts';
 import type { Rotating } from './contract.ts';
 import { openStepOf, type RotationReason } from './progress.ts';
 

@@ -1,18 +1,22 @@
 import type { ServerMetadata } from 'openid-client';
 import { isCredentialError } from '../../errors.ts';
-import type { JsonObject } from '../../json.ts';
+import { canonicalJson, type JsonObject } from '../../json.ts';
 import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
 import type {
+  BeforeSend,
   Confirmation,
   DriverInput,
+  Entered,
   Issued,
   Material,
   ProtocolDriver,
   RefreshTraits,
   TestResult,
+  TestTraits,
 } from '../protocol.ts';
+import { sendOnce } from '../send-once.ts';
 import {
   parseOAuth2Config,
   parseOAuth2Grant,
@@ -69,6 +73,14 @@ export class OAuth2Driver implements ProtocolDriver {
     return { issuer: issuer ?? null, tokenEndpoint: tokenEndpoint ?? null, clientId, grantType, scope: scope ?? null };
   }
 
+  /** A refresh token that was entered anew begins a grant of its own; another client secret does not end the one there is. */
+  keepsGrant(before: Entered, after: Entered): boolean {
+    const tokenOf = ({ config, registered }: Entered): string | undefined =>
+      parseOAuth2Secret(registered.unwrap(), parseOAuth2Config(config)).refreshToken;
+    const isSameClient = canonicalJson(this.identity(before.config)) === canonicalJson(this.identity(after.config));
+    return isSameClient && tokenOf(before) !== undefined && tokenOf(before) === tokenOf(after);
+  }
+
   endpoint(config: JsonObject): string {
     const { issuer, tokenEndpoint } = parseOAuth2Config(config);
     return tokenEndpoint ?? issuer ?? '';
@@ -84,17 +96,15 @@ export class OAuth2Driver implements ProtocolDriver {
     };
   }
 
-  async refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {
+  async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret, grant } = opened;
     const server = await this.#serverOf(opened);
     // The server's metadata may take a request of its own; only the token request spends the token.
-    const fetch: Fetch = async (url, init) => {
-      await beforeSend();
-      return withoutEmptyRefreshToken(await this.#fetch(url, init), () => {
+    const fetch: Fetch = async (url, init = {}) =>
+      withoutEmptyRefreshToken(await sendOnce(this.#fetch, url, init, beforeSend), () => {
         this.#ports.logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
       });
-    };
     const exchange: Exchange = { ...opened, server, fetch };
     const requestedAt = this.#ports.clock.now();
     const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
@@ -115,6 +125,11 @@ export class OAuth2Driver implements ProtocolDriver {
     const check = checkOf(opened.config, server);
     if (check === null || opened.grant === null) return 'unconfirmable';
     return this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+  }
+
+  /** It presents a token, and a wrong token locks nobody out. */
+  testTraits(): TestTraits {
+    return { isLogin: false };
   }
 
   async test(input: DriverInput): Promise<TestResult> {

@@ -62,8 +62,8 @@ export class TargetDriver implements ProtocolDriver {
   confirm = () => Promise.resolve('unconfirmable' as const);
   revoke = () => Promise.resolve('revoked' as const);
 
-  async refresh({ registered }: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {
-    await beforeSend();
+  async refresh({ registered }: DriverInput, beforeSend: () => Promise<() => void>): Promise<Issued> {
+    (await beforeSend())();
     return this.#issue(registered);
   }
 

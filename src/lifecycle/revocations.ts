@@ -22,7 +22,7 @@ import { parseSealedGrant } from './sealed-grant.ts';
  */
 const BATCH = 16;
 const EVERY = { now: new Date('9999-01-01T00:00:00.000Z'), limit: 10_000 } as const;
-const LOOK_MS = 5_000;
+const LOOK_MS = 1_000;
 const BUSY_MS = 5_000;
 const BACKOFF_FIRST_MS = 5_000;
 const BACKOFF_MOST_MS = 3_600_000;

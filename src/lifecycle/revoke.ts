@@ -39,7 +39,7 @@ export async function revokeCredential(
 
 const REVOKED: Partial<CredentialRecord> = {
   ...{ state: 'revoked.byUser', reason: 'revokedByUser', refreshDueAt: null, retryNotBefore: null, failure: null },
-  ...{ next: null, previous: null, rotationDueAt: null },
+  ...{ next: null, previous: null, rotationDueAt: null, testDueAt: null, noticeDueAt: null },
 };
 
 /** Secrets beside the one in use that the other side may accept: a candidate, and the one before in its overlap. */

@@ -1,4 +1,5 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
+import type { RotationSummary } from './lifecycle/rotation/progress.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
 import type { RecordFilter } from './storage/record-store.ts';
@@ -70,6 +71,7 @@ export type CredentialSummary = Pick<
   | 'grantExpiresAt'
   | 'idleExpiresAt'
   | 'secretExpiresAt'
+  | 'rotationPolicy'
   | 'failure'
   | 'lastRefreshedAt'
   | 'createdAt'
@@ -82,6 +84,10 @@ export type CredentialSummary = Pick<
   readonly endpoint: string;
   /** When the scheduler looks at it next, for whatever; `null` for never. */
   readonly dueAt: Date | null;
+  /** Where the rotation of its secret is. */
+  readonly rotation: RotationSummary;
+  /** Until when the secret must have been replaced: its own end, or its greatest age; `null` when nothing says so. */
+  readonly rotateBy: Date | null;
 };
 
 /** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
@@ -92,6 +98,9 @@ export interface OperatorHandle {
   use(id: string, options?: UseOptions): Promise<Pick<CredentialSummary, 'id' | 'state' | 'expiresAt' | 'generation'>>;
   test(id: string): Promise<TestResult>;
   refresh(id: string): Promise<CredentialSummary>;
+  rotate(id: string): Promise<CredentialSummary>;
+  /** Needs the scope `rotate`. */
+  rollback(id: string): Promise<CredentialSummary>;
   revoke(id: string): Promise<CredentialSummary>;
   pause(id: string): Promise<CredentialSummary>;
   resume(id: string): Promise<CredentialSummary>;
@@ -99,5 +108,15 @@ export interface OperatorHandle {
   delete(id: string): Promise<void>;
 }
 
-export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'revoke', 'pause', 'update', 'delete'] as const;
+export const ACCESS_SCOPES = [
+  'use',
+  'list',
+  'test',
+  'refresh',
+  'rotate',
+  'revoke',
+  'pause',
+  'update',
+  'delete',
+] as const;
 export type AccessScope = (typeof ACCESS_SCOPES)[number];

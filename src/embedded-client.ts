@@ -68,6 +68,14 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
       allow('refresh', id);
       return engine.refresh(id);
     },
+    rotate: async (id) => {
+      allow('rotate', id);
+      return engine.rotate(id);
+    },
+    rollback: async (id) => {
+      allow('rotate', id);
+      return engine.rollback(id);
+    },
     revoke: async (id) => {
       allow('revoke', id);
       return engine.revoke(id);

@@ -6,6 +6,7 @@ import { DEFAULT_HEALTH_RULES, type HealthRules } from './lifecycle/health-polic
 import { retentionSchema, type RetentionOptions } from './maintenance/retention.ts';
 import type { CredentialSummary } from './client.ts';
 import type { CredentialId, StatePath } from './lifecycle/credential.ts';
+import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import type { Ports } from './ports.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
 import { requireBudgets, type EndpointBudget } from './resilience/budgets.ts';
@@ -56,6 +57,8 @@ export interface RegisterInput {
   readonly test?: boolean;
   /** How often it is tested by schedule; 0 for never; default as often as the engine tests. */
   readonly testEveryMs?: number;
+  /** When its secret is replaced by itself; absent: when somebody asks. */
+  readonly rotation?: RotationPolicyInput;
 }
 
 export interface Registered {
@@ -233,6 +236,7 @@ const registerInputSchema = z.strictObject({
   secret: z.unknown(),
   test: z.boolean().optional(),
   testEveryMs: testEveryMs.optional(),
+  rotation: z.unknown().optional(),
 });
 
 const changesSchema = z.strictObject({

@@ -4,14 +4,13 @@ import { Authorizations } from './authorizations.ts';
 import { AccessKeys, requireScopes, type Access } from './access/access-key.ts';
 import type { AccessScope, AdoptedEntry, CredentialSummary, RejectionDecision, UseOptions } from './client.ts';
 import {
-  requireDrivers,
   requireEngineOptions,
   requireRegisterInput,
-  spoolFolderOf,
   type EngineOptions,
   type Registered,
   type RegisterInput,
 } from './engine-options.ts';
+import { openParts } from './engine-parts.ts';
 import { ConfigurationError, InternalError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
@@ -19,28 +18,23 @@ import { Awakening } from './lifecycle/awakening.ts';
 import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from './lifecycle/credential.ts';
 import type { Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventPage, EventType } from './lifecycle/events.ts';
-import { plannedHealth } from './lifecycle/health-policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
+import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
-import { UnsavedAnswers } from './lifecycle/spool.ts';
 import type { Maintained } from './maintenance/retention.ts';
-import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
-import { OAuth2Driver } from './protocols/oauth2/driver.ts';
-import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
+import type { Ports } from './ports.ts';
+import type { Material, TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
+import { Rotations } from './rotations.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
-import { openStores } from './storage/open.ts';
 import { backupOf, type Stores } from './storage/stores.ts';
-import { Budgets } from './resilience/budgets.ts';
-import { EndpointGate } from './resilience/endpoint-gate.ts';
 import { refusal, summaryOf } from './summary.ts';
-import { leasesOf, Upkeep, upkeepOptions, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
+import { Upkeep, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
 import { Uses } from './uses.ts';
-import { FileSpool } from './vault/file-spool.ts';
-import { openVault, type OpenedVault } from './vault/open-vault.ts';
+import type { OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
 import { Edits, type EditHooks } from './verbs/edits.ts';
 import type { CredentialChanges } from './verbs/update.ts';
@@ -48,8 +42,6 @@ import { Webhooks } from './webhooks/webhooks.ts';
 
 export type { EngineOptions, Registered, RegisterInput } from './engine-options.ts';
 export type { MasterKey } from './vault/key-ring.ts';
-
-const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
 
 /**
  * Keeps credentials alive: the composition root, and the one face for hosts, command and library users.
@@ -76,6 +68,7 @@ export class CredentialEngine {
   readonly #adoption: Adoption;
   readonly #rejections: RejectionReports;
   readonly #authorizations: Authorizations;
+  readonly #rotations: Rotations;
   readonly #refreshes = new SingleFlight<void>();
   readonly #upkeep: Upkeep;
   readonly #edits: Edits;
@@ -110,11 +103,16 @@ export class CredentialEngine {
     this.#uses = new Uses(surroundings, {
       require: (id) => this.#require(id),
       refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
+      whenUsable: (record, signal) => this.#rotations.whenUsable(record, signal),
     });
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#authorizations = new Authorizations(surroundings, this.#awakening);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason), publish);
+    this.#rotations = new Rotations(surroundings, this.#awakening, (id) => {
+      this.#uses.forget(id);
+      this.#scheduler.wake();
+    });
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({
       ports,
@@ -122,7 +120,7 @@ export class CredentialEngine {
       owner,
       run: (claim) => this.#upkeep.runDue(claim),
       openness: (endpoint) => surroundings.gate.openness(endpoint),
-      busy: () => this.#refreshes.keys(),
+      busy: () => [...this.#refreshes.keys(), ...this.#rotations.keys()],
     });
     const hooks = this.#hooks(publish);
     this.#upkeep = new Upkeep(surroundings, hooks, options);
@@ -146,30 +144,8 @@ export class CredentialEngine {
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
-    const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
-    const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
-    const { database } = options;
-    const stores = typeof database === 'string' ? await openStores(database, ports) : database;
-    try {
-      const opened = await openVault(stores, options, ports);
-      const registry = new ProtocolRegistry(drivers);
-      const owner = ports.random.bytes(8).toString('hex');
-      const { vault } = opened;
-      const budgets = new Budgets(options.budgets ?? []);
-      const gate = new EndpointGate({ ports, records: stores.records, vault, budgets });
-      const upkeep = upkeepOptions(options, () => leasesOf(database, ports));
-      const folder = spoolFolderOf(options);
-      const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
-      const surroundings: Surroundings = {
-        ...{ ports, records: stores.records, vault, drivers: registry, gate, owner, spool },
-        unsaved: new UnsavedAnswers(),
-        planHealth: (record, now) => plannedHealth(record, upkeep.rules, now),
-      };
-      return new CredentialEngine(surroundings, stores, opened, { ...upkeep, keeper: options.keeper ?? false });
-    } catch (error) {
-      await stores.records.close();
-      throw error;
-    }
+    const { surroundings, stores, opened, upkeep } = await openParts(options);
+    return new CredentialEngine(surroundings, stores, opened, { ...upkeep, keeper: options.keeper ?? false });
   }
 
   /**
@@ -185,7 +161,7 @@ export class CredentialEngine {
 
   async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
-    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, testEveryMs } = input;
+    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, testEveryMs, rotation } = input;
     const record = await registerRecord(this.#surroundings, {
       id,
       protocol,
@@ -197,6 +173,7 @@ export class CredentialEngine {
       config,
       secret,
       ...(testEveryMs !== undefined && { testEveryMs }),
+      rotation,
     });
     await this.#publishLast(record.id);
     // Where a person has to sign in first there is nothing to try.
@@ -234,7 +211,11 @@ export class CredentialEngine {
     const { tests } = this.#upkeep;
     const run = async (): Promise<TestResult> => {
       await this.#require(id);
-      return options.cached === true ? tests.cached(id) : tests.onDemand(id);
+      if (options.cached === true) return tests.cached(id);
+      const since = this.#ports.clock.now();
+      const result = await tests.onDemand(id);
+      if (result.success) await this.#rotations.proven(id, since);
+      return result;
     };
     return orAborted(run(), options.signal);
   }
@@ -244,7 +225,29 @@ export class CredentialEngine {
     this.#requireOpen();
     const record = await this.#require(id);
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, this.#ports.clock.now());
-    await this.#refresh(record, 'refreshRequested', options.signal);
+    await this.#refresh(await this.#rotations.whenUsable(record, options.signal), 'refreshRequested', options.signal);
+    return this.get(id);
+  }
+
+  /** Replaces the registered secret now, or goes on with doing so: docs/rotation.md. What went wrong is in `rotation.failure`. */
+  async rotate(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#rotations.rotate(await this.#require(id), options.signal);
+    return this.get(id);
+  }
+
+  /** Puts the secret before back in use. @throws ConfigurationError `ERR_ROTATION_NOTHING_TO_ROLL_BACK` */
+  async rollback(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#rotations.rollback(await this.#require(id), options.signal);
+    return this.get(id);
+  }
+
+  /** Says when the secret is replaced by itself; `null` for never. @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
+  async setRotation(id: CredentialId, policy: RotationPolicyInput | null): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#require(id);
+    await this.#rotations.setPolicy(id, policy);
     return this.get(id);
   }
 
@@ -422,7 +425,7 @@ export class CredentialEngine {
     // First the calls: they may begin refreshes and tests of their own.
     await Promise.allSettled(this.#calls);
     await this.#uses.settled();
-    const flights = [this.#refreshes, this.#rejections, this.#adoption, this.#authorizations];
+    const flights = [this.#refreshes, this.#rotations, this.#rejections, this.#adoption, this.#authorizations];
     await Promise.all(flights.map((each) => each.settled()));
     this.#surroundings.unsaved.close();
     await this.#opened.close();
@@ -460,6 +463,7 @@ export class CredentialEngine {
       publish,
       refresh: (record, reason, claim) => this.#refresh(record, reason, undefined, claim),
       isRefreshing: ({ id }) => this.#refreshes.has(id),
+      rotations: this.#rotations,
       expire: async (record, claim) =>
         this.#awakening.expire(record, await expireRecord(this.#surroundings, record, claim)),
       revoke: (record) => this.#awakening.revoke(record),

@@ -196,6 +196,31 @@ export const ERROR_CATALOGUE = {
     kind: 'transient',
     action: 'Another process is refreshing this credential. Try again in a few seconds.',
   },
+  ERR_ROTATION_UNSUPPORTED: {
+    kind: 'configuration',
+    action: 'Replace the secret at the other side and register it anew; this protocol cannot do that by itself.',
+  },
+  ERR_ROTATION_NOTHING_TO_ROLL_BACK: {
+    kind: 'configuration',
+    action: 'The value before is not there any more. Rotate the credential instead.',
+  },
+  ERR_ROTATION_IN_PROGRESS: {
+    kind: 'transient',
+    action: 'The secret of this credential is being replaced. Try again in a few seconds.',
+  },
+  ERR_ROTATION_CANDIDATE_REFUSED: {
+    kind: 'configuration',
+    action: 'The other side refused a new secret; another one is tried by itself. Check its rules for secrets.',
+  },
+  ERR_ROTATION_CANDIDATES_EXHAUSTED: {
+    kind: 'configuration',
+    action:
+      'The old secret stays in use. Make the rules for new secrets here and at the other side agree, then run "credlife rotate".',
+  },
+  ERR_ROTATION_PRINCIPAL_IS_ROTATED: {
+    kind: 'configuration',
+    action: 'Give a second principal that is another account than the one whose secret is replaced.',
+  },
   ERR_REFRESH_HELD_UP: {
     kind: 'transient',
     action:

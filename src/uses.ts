@@ -19,6 +19,8 @@ interface Cached {
 export interface UseHooks {
   readonly require: (id: CredentialId) => Promise<CredentialRecord>;
   readonly refresh: (record: CredentialRecord, reason: Reason, signal?: AbortSignal) => Promise<void>;
+  /** Waits while the only secret is being replaced. */
+  readonly whenUsable: (record: CredentialRecord, signal?: AbortSignal) => Promise<CredentialRecord>;
 }
 
 const CACHE_LIMIT = 10_000;
@@ -91,11 +93,17 @@ export class Uses {
     const { decision, reason } = decideUse(record, this.#now());
     if (decision === 'serve') return record;
     if (decision === 'refuse') throw refusal(record, this.#now());
+    if (decision === 'awaitRotation') return this.#usable(await this.#hooks.whenUsable(record, signal), signal);
     if (decision === 'serveAndRefresh') {
       this.#refreshBehind(record, reason);
       return record;
     }
-    await this.#hooks.refresh(record, reason, signal);
+    try {
+      await this.#hooks.refresh(record, reason, signal);
+    } catch (error) {
+      if (isRetry || toCredentialError(error).code !== 'ERR_ROTATION_IN_PROGRESS') throw error;
+      return this.#usable(await this.#hooks.whenUsable(record, signal), signal, true);
+    }
     const refreshed = await this.#hooks.require(record.id);
     const now = this.#now();
     const { decision: then } = decideUse(refreshed, now);

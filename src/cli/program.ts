@@ -24,7 +24,16 @@ import {
 } from './commands/key.ts';
 import { list } from './commands/list.ts';
 import { machine, MACHINE_FORMATS, type MachineCommandOptions } from './commands/machine.ts';
-import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
+import {
+  refresh,
+  revoke,
+  rollback,
+  rotate,
+  show,
+  test,
+  use,
+  type UseCommandOptions,
+} from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
 import {
   webhookAdd,
@@ -145,6 +154,8 @@ function addVerbs(program: Command, context: CommandContext): void {
     { name: 'show', description: 'everything about one credential but its secrets', run: show },
     { name: 'test', description: 'ask the other side whether it is good', run: test },
     { name: 'refresh', description: 'get a new grant now', run: refresh },
+    { name: 'rotate', description: 'replace its secret by a new one', run: rotate },
+    { name: 'rollback', description: 'put the secret before the last rotation back in use', run: rollback },
     { name: 'revoke', description: 'end it, here and at the other side', run: revoke },
     { name: 'pause', description: 'let scheduled work on it rest; idle grants are kept alive', run: pause },
     { name: 'resume', description: 'end a pause', run: resume },

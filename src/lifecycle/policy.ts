@@ -10,6 +10,7 @@ import {
 } from './credential.ts';
 import { isUnderWay } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
+import { blocksUse } from './rotation/progress.ts';
 
 /** Pure decisions: `{ decision, reason }` from a record and an instant. No clock, no randomness, no effects. */
 export interface Decision<D extends string> {
@@ -97,7 +98,7 @@ export function isBackingOff(record: Pick<CredentialRecord, 'retryNotBefore'>, n
   return record.retryNotBefore !== null && now < record.retryNotBefore;
 }
 
-export type UseDecision = Decision<'serve' | 'serveAndRefresh' | 'refreshFirst' | 'refuse'>;
+export type UseDecision = Decision<'serve' | 'serveAndRefresh' | 'refreshFirst' | 'awaitRotation' | 'refuse'>;
 
 /** What a caller who wants to use the credential gets. */
 export function decideUse(record: CredentialRecord, now: Date): UseDecision {
@@ -111,6 +112,7 @@ export function decideUse(record: CredentialRecord, now: Date): UseDecision {
       ? { decision: 'refreshFirst', reason: 'recovering' }
       : { decision: 'refuse', reason: record.reason };
   }
+  if (blocksUse(record.rotation)) return { decision: 'awaitRotation', reason: record.reason };
   const backingOff = isBackingOff(record, now);
   if (!isAlive(record, now)) {
     if (backingOff) return { decision: 'refuse', reason: record.reason };

@@ -1,7 +1,9 @@
 import { ReauthorizationRequiredError, toCredentialError, type CredentialError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
 import type { Issued, RefreshTraits } from '../protocols/protocol.ts';
+import type { Secret } from '../secret.ts';
 import type { Claim } from '../storage/record-store.ts';
-import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
+import { lifecycleStateOf, pointersOf, type CredentialRecord, type SecretPointer } from './credential.ts';
 import {
   driverInput,
   eventsOf,
@@ -18,6 +20,7 @@ import { attemptPointer, isOpen, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
+import { proofChanges, replannedDueAt } from './rotation/policy.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   isAnswerLost,
@@ -51,19 +54,28 @@ export interface Answered extends UnderWay {
 }
 
 /** Stores the answer under the attempt's own name. */
-export async function sealGrant(
+export function sealGrant(
   surroundings: Surroundings,
   record: CredentialRecord,
   attempt: Pick<Attempt, 'generation' | 'attemptId'>,
   issued: Issued,
 ): Promise<void> {
-  const { ports, vault } = surroundings;
+  return putValue(surroundings, record, attemptPointer(attempt), encodeSealedGrant(issued));
+}
+
+/** Seals and stores a value that exists only in memory. */
+export async function putValue(
+  { ports, vault }: Surroundings,
+  record: CredentialRecord,
+  pointer: SecretPointer,
+  value: Secret<JsonObject>,
+): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      await vault.put(record, attemptPointer(attempt), encodeSealedGrant(issued));
+      await vault.put(record, pointer, value);
       return;
     } catch (error) {
-      // The answer exists only in memory: the write is tried again, the request never.
+      // The value exists only in memory: the write is tried again, the request never.
       if (tries >= SEAL_TRIES) throw error;
       ports.logger.error(
         { credentialId: record.id, code: toCredentialError(error).code },
@@ -89,8 +101,11 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
+    const secretExpiresAt = issued.secretExpiresAt ?? record.secretExpiresAt;
     const changes = {
       ...settleRefreshed(record.id, issued, crowdMs),
+      rotationDueAt: replannedDueAt({ ...record, secretExpiresAt }, now),
+      ...proofChanges(record, attempt.claimedAt, now),
       grant: attemptPointer(attempt),
       generation: attempt.generation,
       generationReason: attempt.reason,
@@ -99,7 +114,7 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
       refreshable,
       grantExpiresAt,
       idleExpiresAt,
-      secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
+      secretExpiresAt,
       failedAttempts: 0,
       failure: null,
       notices: [],
@@ -131,8 +146,8 @@ export async function collectGarbage(
   record: CredentialRecord,
   previous: CredentialRecord['grant'],
 ): Promise<void> {
-  const pointers = [record.registered, record.grant, previous, ...authorizationPointers(record.authorizations)];
-  const keep = pointers.filter((pointer) => pointer !== null);
+  const kept = [...pointersOf(record), previous, ...authorizationPointers(record.authorizations)];
+  const keep = kept.filter((pointer) => pointer !== null);
   try {
     await vault.collect(record, keep, record.generation);
   } catch (error) {

@@ -68,6 +68,16 @@ export interface Issued {
  */
 export type RotationOverlap = 'dual' | 'standby' | 'none';
 
+/** What a candidate is made from. */
+export interface CandidateInput extends DriverInput {
+  /** What was in use before `registered`, where the record still knows it. */
+  readonly previous: Secret<JsonObject> | null;
+  /** Names this candidate, also in a run after a crash: a label under which what was made elsewhere is found again. */
+  readonly attemptId: string;
+  /** An earlier run may have made it already. */
+  readonly resumed: boolean;
+}
+
 /** What a step of a rotation works with. `registered` and `grant` are the ones in use. */
 export interface RotationInput extends DriverInput {
   /** The secret that is to replace `registered`, whole. It is sealed durably before the first `set`. */
@@ -84,16 +94,29 @@ export interface RotationInput extends DriverInput {
  * one run would have ended. A step that fails throws; `ERR_ROTATION_CANDIDATE_REFUSED` says that another candidate may do.
  */
 export interface RotationDriver {
+  /**
+   * Within this time the other side may lock an account after failed logins, in milliseconds. An interrupted `set` is looked
+   * into once within it. Absent: 0.
+   */
+  lockoutWindowMs?(config: JsonObject): number;
+  /**
+   * Names of the account whose secret is replaced and of the second principal that does it, `null` when the account does it
+   * for itself. A second principal that is the same account is refused: it would break itself on the way. Absent: not known.
+   */
+  accounts?(input: Omit<DriverInput, 'signal'>): { readonly rotated: string; readonly secondPrincipal: string | null };
   overlap(config: JsonObject): RotationOverlap;
   /** Makes a candidate. It changes nothing that is in use; what it makes elsewhere is undone by `retire`. */
-  create(input: DriverInput & { readonly previous: Secret<JsonObject> | null }): Promise<Secret<JsonObject>>;
+  create(input: CandidateInput): Promise<Secret<JsonObject>>;
   /** Makes the other side accept the candidate. */
   set(input: RotationInput): Promise<void>;
   /** Proves the candidate. Answers the grant that comes from it, or `null` when the present grant stays good. */
   test(input: RotationInput): Promise<Issued | null>;
   /** Makes the candidate the one that others use too (labels, pointers at the other side). */
   finish(input: RotationInput): Promise<void>;
-  /** Ends a secret that is no longer in use, or a candidate that was dropped. */
+  /**
+   * Ends a secret that is no longer in use, or a candidate that was dropped. Afterwards `registered` is accepted: where
+   * there is only one secret and `retired` may be it, `registered` is brought back.
+   */
   retire(input: DriverInput & { readonly retired: Secret<JsonObject> }): Promise<'retired' | 'unsupported'>;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CredentialSummary, OperatorHandle } from '../../src/client.ts';
+import { IDLE_SUMMARY } from '../../src/lifecycle/rotation/progress.ts';
 import { filterFrom, listUpTo, nextChoices } from '../../src/n8n/operator.ts';
 import { credentialItem } from '../../src/n8n/output.ts';
 import type { RecordFilter } from '../../src/storage/record-store.ts';
@@ -27,6 +28,9 @@ function summary(id: string, name = id): CredentialSummary {
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    rotationPolicy: null,
+    rotation: IDLE_SUMMARY,
+    rotateBy: null,
     failure: { class: 'permanent', code: 'ERR_OAUTH2_INVALID_GRANT', message: 'The grant was refused.', at: AT },
     lastRefreshedAt: AT,
     createdAt: AT,
@@ -51,7 +55,8 @@ function listing(ids: readonly string[], pageSize: number) {
   const unused = () => Promise.reject(new Error('not asked for'));
   const reading = { list, get: unused, use: unused, test: unused } as const;
   const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
-  const operator: OperatorHandle = { ...reading, ...writing };
+  const rotating = { rotate: unused, rollback: unused };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating };
   return { operator, asked };
 }
 

@@ -105,7 +105,7 @@ export class OAuth2Driver implements ProtocolDriver {
   /** The client as the token endpoint knows it. */
   app(input: Omit<DriverInput, 'signal'>): Secret<string> {
     const { config, secret } = open({ ...input, signal: NEVER });
-    return Secret.of(canonicalJson([this.endpoint(input.config), config.clientId ?? null, secret.clientSecret ?? null]));
+    return Secret.of(canonicalJson([this.endpoint(input.config), config.clientId, secret.clientSecret ?? null]));
   }
 
   async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {

@@ -1,6 +1,6 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
-import type { RecordFilter } from './storage/record-store.ts';
+import type { RecordFilter, UnreadableRecord } from './storage/record-store.ts';
 
 /**
  * What a host such as n8n sees of an engine, whether the engine runs in the same process or as a service elsewhere.
@@ -78,9 +78,16 @@ export type CredentialSummary = Pick<
   readonly dueAt: Date | null;
 };
 
+/** A page of credentials. `unreadable` are those whose record cannot be read: named and left as they are. */
+export interface CredentialPage {
+  readonly credentials: readonly CredentialSummary[];
+  readonly unreadable: readonly UnreadableRecord[];
+  readonly nextCursor: string | null;
+}
+
 /** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`. */
 export interface OperatorHandle {
-  list(filter?: RecordFilter): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }>;
+  list(filter?: RecordFilter): Promise<CredentialPage>;
   get(id: string): Promise<CredentialSummary>;
   /** Makes sure that the credential is usable now, and says so without handing out material. */
   use(id: string, options?: UseOptions): Promise<Pick<CredentialSummary, 'id' | 'state' | 'expiresAt' | 'generation'>>;

@@ -4,6 +4,7 @@ import {
   ACCESS_SCOPES,
   type AccessScope,
   type AdoptedEntry,
+  type CredentialPage,
   type CredentialSummary,
   type RejectionDecision,
   type UseOptions,
@@ -282,12 +283,10 @@ export class CredentialEngine {
     return this.#summary(await this.#require(id));
   }
 
-  async list(
-    filter: RecordFilter = {},
-  ): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
+  async list(filter: RecordFilter = {}): Promise<CredentialPage> {
     this.#requireOpen();
-    const { records, nextCursor } = await this.#records.list(filter);
-    return { credentials: records.map((record) => this.#summary(record)), nextCursor };
+    const { records, ...page } = await this.#records.list(filter);
+    return { credentials: records.map((record) => this.#summary(record)), ...page };
   }
 
   async countByState(): Promise<StateCounts> {

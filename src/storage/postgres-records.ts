@@ -10,7 +10,7 @@ import {
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import { DocumentLedger, KINDS_OF_A_CREDENTIAL } from './documents.ts';
-import { pageOf, parseListing, wordsOf } from './listing.ts';
+import { pageOfTexts, parseListing, wordsOf } from './listing.ts';
 import type { Parameter, PostgresDatabase, PostgresTransaction } from './postgres-database.ts';
 import { PostgresDocuments } from './postgres-documents.ts';
 import { postgresListQuery } from './postgres-list.ts';
@@ -128,10 +128,9 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async list(filter: RecordFilter): Promise<RecordPage> {
     const listing = parseListing(filter);
     const { sql, parameters } = postgresListQuery(listing);
-    const rows = await this.#database.find<{ record: string; key: string }>(sql, parameters);
-    return pageOf(
+    return pageOfTexts(
       listing,
-      rows.map(({ record, key }) => ({ record: parseRecord(record), key })),
+      await this.#database.find<{ id: string; record: string; key: string }>(sql, parameters),
     );
   }
 

@@ -12,7 +12,7 @@ import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import type { Clock, HostTime } from '../ports.ts';
 import { DocumentLedger } from './documents.ts';
-import { pageOf, parseListing, wordsOf } from './listing.ts';
+import { pageOfTexts, parseListing, wordsOf } from './listing.ts';
 import type {
   AccessKeyRecord,
   Claim,
@@ -105,10 +105,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   async list(filter: RecordFilter): Promise<RecordPage> {
     const listing = parseListing(filter);
     const { sql, parameters } = listQuery(listing);
-    const rows = this.#read(() => this.#db.prepare<unknown[], { record: string; key: string }>(sql).all(...parameters));
-    return pageOf(
+    type Row = { id: string; record: string; key: string };
+    return pageOfTexts(
       listing,
-      rows.map(({ record, key }) => ({ record: parseRecord(record), key })),
+      this.#read(() => this.#db.prepare<unknown[], Row>(sql).all(...parameters)),
     );
   }
 

@@ -21,10 +21,10 @@ import {
   type Reason,
   type StatePath,
 } from './lifecycle/credential.ts';
-import { openRecord, type Surroundings } from './lifecycle/effects.ts';
+import { openGrant, type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
-import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
+import { decideDue, decideUse, isAlive, servedUntilMs } from './lifecycle/policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
@@ -34,7 +34,7 @@ import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
-import { orAborted, SingleFlight } from './single-flight.ts';
+import { Calls, orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openStores } from './storage/open.ts';
 import type { Stores } from './storage/stores.ts';
@@ -89,9 +89,11 @@ export interface Registered {
 }
 
 interface Cached {
-  readonly record: CredentialRecord;
   readonly material: Material;
   readonly mark: number;
+  /** Milliseconds since 1970 between which nothing has to be decided again. */
+  readonly fromMs: number;
+  readonly untilMs: number;
 }
 
 const CACHE_LIMIT = 10_000;
@@ -124,7 +126,7 @@ export class CredentialEngine {
   readonly #cache = new Map<CredentialId, Cached>();
   readonly #lastKnown: LastKnown;
   /** What `close` waits for. */
-  readonly #calls = new Set<Promise<unknown>>();
+  readonly #calls = new Calls();
   #closed = false;
 
   private constructor(surroundings: Surroundings, stores: Stores, opened: OpenedVault, keeper: boolean) {
@@ -196,7 +198,7 @@ export class CredentialEngine {
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
     requireRegisterInput(input);
-    return this.#counted(this.#register(input));
+    return this.#calls.add(this.#register(input));
   }
 
   async #register(input: RegisterInput): Promise<Registered> {
@@ -228,22 +230,12 @@ export class CredentialEngine {
     this.#requireOpen();
     const cached = this.#cache.get(id);
     try {
-      const isFresh = cached !== undefined && cached.mark === this.#records.changeMark();
-      if (isFresh && this.#decide(cached.record) === 'serve') return cached.material;
-      const material = this.#lastKnown.unsaved(id) ?? (await this.#counted(this.#useStored(id, options.signal)));
+      if (cached && this.#isFresh(cached)) return cached.material;
+      const material = this.#lastKnown.unsaved(id) ?? (await this.#calls.add(this.#useStored(id, options.signal)));
       this.#lastKnown.answered();
       return material;
     } catch (error) {
       return this.#lastKnown.unsaved(id) ?? this.#lastKnown.instead(error, cached);
-    }
-  }
-
-  async #counted<T>(call: Promise<T>): Promise<T> {
-    this.#calls.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#calls.delete(call);
     }
   }
 
@@ -268,7 +260,7 @@ export class CredentialEngine {
   /** Ends the credential for good, here and at the other side. */
   async revoke(id: CredentialId): Promise<CredentialSummary> {
     this.#requireOpen();
-    return this.#counted(this.#revoke(id));
+    return this.#calls.add(this.#revoke(id));
   }
 
   async #revoke(id: CredentialId): Promise<CredentialSummary> {
@@ -373,7 +365,7 @@ export class CredentialEngine {
     this.#closed = true;
     await this.#scheduler.stop();
     // First the calls: they may begin refreshes and tests of their own.
-    await Promise.allSettled(this.#calls);
+    await this.#calls.settled();
     await Promise.all(
       [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
     );
@@ -389,7 +381,7 @@ export class CredentialEngine {
     const record = await this.#require(id);
     const usable = await this.#usable(record, signal);
     const material = await this.#materialOf(usable);
-    if (usable === record) this.#remember({ record, material, mark });
+    if (usable === record) this.#remember(record, material, mark);
     return material;
   }
 
@@ -412,20 +404,24 @@ export class CredentialEngine {
     return refreshed;
   }
 
-  #decide(record: CredentialRecord): string {
-    return decideUse(record, this.#ports.clock.now()).decision;
+  /** A clock that was set back asks the policy again too. */
+  #isFresh({ mark, fromMs, untilMs }: Cached): boolean {
+    const nowMs = this.#ports.clock.now().getTime();
+    return nowMs >= fromMs && nowMs < untilMs && mark === this.#records.changeMark();
   }
 
   async #materialOf(record: CredentialRecord): Promise<Material> {
     // The record that it answers with may be newer than ours: its facts belong to this grant.
-    const { record: opened, driver, grant } = await openRecord(this.#surroundings, record);
+    const { record: opened, driver, grant } = await openGrant(this.#surroundings, record);
     if (grant === null) throw refusal(opened, this.#ports.clock.now());
     return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
   }
 
-  #remember(entry: Cached): void {
+  #remember(record: CredentialRecord, material: Material, mark: number): void {
+    const now = this.#ports.clock.now();
+    const untilMs = servedUntilMs(record, now);
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value ?? '');
-    this.#cache.set(entry.record.id, entry);
+    this.#cache.set(record.id, { material, mark, fromMs: now.getTime(), untilMs });
   }
 
   async #refresh(
@@ -436,8 +432,8 @@ export class CredentialEngine {
   ): Promise<void> {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
-      // The next use reads the store; what is in memory stays for the time in which the store cannot be read.
       const cached = this.#cache.get(record.id);
+      // The next use reads the store; what is in memory stays for the time in which the store cannot be read.
       if (cached) this.#cache.set(record.id, { ...cached, mark: Number.NaN });
       this.#scheduler.wake();
     });

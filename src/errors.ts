@@ -177,6 +177,10 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'The sandbox needs the development dependencies. Run it from a source checkout with "npm start".',
   },
+  ERR_INSPECT_PORT_TAKEN: {
+    kind: 'configuration',
+    action: 'End the other program, or choose another port with --port or in CREDLIFE_INSPECT.',
+  },
   ERR_SANDBOX_PORT_TAKEN: {
     kind: 'configuration',
     action:

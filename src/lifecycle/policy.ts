@@ -19,6 +19,8 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const MARGIN_LEAST_MS = 30 * SECOND;
 const MARGIN_MOST_MS = 15 * MINUTE;
+/** Share of the margin by which due times of different ids are spread. */
+const JITTER = 0.1;
 const FORCED_MOST_MS = 10 * SECOND;
 const BACKOFF_FIRST_MS = 2 * SECOND;
 const BACKOFF_MOST_MS = 5 * MINUTE;
@@ -48,8 +50,14 @@ export function stableFraction(id: string): number {
 /** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
 export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Date {
   const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
-  const jitter = 0.1 * margin * stableFraction(id);
+  const jitter = JITTER * margin * stableFraction(id);
   return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
+}
+
+/** Before this, no id's refresh is planned: known without hashing the id, which would be most of the cost of a use. */
+function earliestRefreshMs({ issuedAt, expiresAt }: Life): number {
+  const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
+  return Math.floor(expiresAt.getTime() - (1 + JITTER) * margin) - 1;
 }
 
 /** The last stretch of a life, in which callers wait for the refresh: 10 s, at most a tenth of the life. */
@@ -90,9 +98,32 @@ function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: bo
   const life = lifeOf(record);
   const serve = { decision: 'serve', reason: record.reason } as const;
   if (!life || !record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
+  if (now.getTime() < earliestRefreshMs(life)) return serve;
   if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
     return { decision: 'refreshFirst', reason: 'refreshDue' };
   return now >= plannedRefreshAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+}
+
+/**
+ * Until when a record that `decideUse` serves at `now` is served without asking again, as milliseconds since 1970; what
+ * `decideUse` looks at changes at no other instant. `now` itself when the record is not served.
+ */
+export function servedUntilMs(record: CredentialRecord, now: Date): number {
+  const nowMs = now.getTime();
+  if (decideUse(record, now).decision !== 'serve') return nowMs;
+  const life = lifeOf(record);
+  const turns = [
+    record.expiresAt?.getTime(),
+    record.retryNotBefore?.getTime(),
+    ...(life && record.refreshable ? refreshTurns(life, record, nowMs) : []),
+  ];
+  return Math.min(...turns.map((turn) => (turn !== undefined && turn > nowMs ? turn : Infinity)));
+}
+
+function refreshTurns(life: Life, { id }: CredentialRecord, nowMs: number): number[] {
+  const earliestMs = earliestRefreshMs(life);
+  if (nowMs < earliestMs) return [earliestMs];
+  return [plannedRefreshAt(id, life).getTime(), life.expiresAt.getTime() - forcedMs(life)];
 }
 
 export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;

@@ -17,6 +17,7 @@ import {
   plannedRefreshAt,
   settleExpired,
   settleFailed,
+  servedUntilMs,
   settleRefreshed,
   stableFraction,
   type FailedAttempt,
@@ -124,6 +125,68 @@ describe('use', () => {
         if (!servesAt(first)) expect(servesAt(first + more)).toBe(false);
       }),
     );
+  });
+});
+
+describe('how long a record is served without asking again', () => {
+  const records = fc.record({
+    id: fc.string(),
+    life: fc.integer({ min: 1, max: 10_000 }),
+    refreshable: fc.boolean(),
+    endless: fc.boolean(),
+    retryAfter: fc.option(fc.integer({ min: 0, max: 10_000 })),
+    state: fc.constantFrom('valid.fresh', 'valid.degraded', 'refreshing.sent', 'expired.retrying', 'revoked.byUser'),
+  });
+  const recordOf = ({
+    id,
+    life,
+    refreshable,
+    endless,
+    retryAfter,
+    state,
+  }: Parameters<Parameters<typeof records.map>[0]>[0]) =>
+    aValidRecord(life, {
+      id,
+      refreshable,
+      state: state as CredentialRecord['state'],
+      ...(endless && { expiresAt: null }),
+      retryNotBefore: retryAfter === null ? null : secondsAfter(NOW, retryAfter),
+    });
+
+  it('is never longer than the policy serves it, at any instant in between', () => {
+    fc.assert(
+      fc.property(records, fc.nat(11_000_000), fc.double({ min: 0, max: 1, noNaN: true }), (facts, atMs, share) => {
+        const record = recordOf(facts);
+        const now = new Date(NOW.getTime() + atMs);
+        const untilMs = servedUntilMs(record, now);
+        const span = Math.min(untilMs, NOW.getTime() + 20_000_000) - now.getTime();
+        for (const later of [0, Math.floor(span * share), span - 1]) {
+          if (later < 0 || later >= span) continue;
+          expect(decideUse(record, new Date(now.getTime() + later)).decision).toBe('serve');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('is not at all where the policy does not serve it', () => {
+    fc.assert(
+      fc.property(records, fc.nat(11_000_000), (facts, atMs) => {
+        const record = recordOf(facts);
+        const now = new Date(NOW.getTime() + atMs);
+        const isServed = decideUse(record, now).decision === 'serve';
+        expect(servedUntilMs(record, now) > now.getTime()).toBe(isServed);
+      }),
+    );
+  });
+
+  it.each<[string, CredentialRecord, number]>([
+    ['until a refresh may be due', aValidRecord(HOUR), HOUR - 16.5 * 60],
+    ['until it ends, when nothing can renew it', aValidRecord(HOUR, { refreshable: false }), HOUR],
+    ['for good, when it never ends', aValidRecord(HOUR, { expiresAt: null }), Infinity],
+  ])('is %s', (_sentence, record, seconds) => {
+    const untilMs = servedUntilMs(record, NOW);
+    expect((untilMs - NOW.getTime()) / 1_000).toBeCloseTo(seconds, 2);
   });
 });
 

@@ -48,6 +48,7 @@ export const REASONS = [
   'grantRefused',
   'answerLost',
   'ambiguousRefresh',
+  'storeRolledBack',
   'expiryReached',
   'revokedByUser',
 ] as const;

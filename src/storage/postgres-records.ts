@@ -29,6 +29,7 @@ import { compareTexts, requireStorable } from './texts.ts';
 /** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
+const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 /** Any number; it only has to be the same in every process. */
 const EVENTS_LOCK = 7_236_002;
@@ -236,6 +237,16 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
       scopes: JSON.parse(row.scopes) as string[],
       createdAt: new Date(row.created_at),
     };
+  }
+
+  async getRestoredAt(): Promise<Date | null> {
+    const text = await this.#text('SELECT value AS text FROM meta WHERE name = $1', [RESTORED_AT]);
+    return text === null ? null : new Date(text);
+  }
+
+  async markRestored(at: Date): Promise<void> {
+    const sql = 'INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2';
+    await this.#database.run(sql, [RESTORED_AT, at.toISOString()]);
   }
 
   async getKeyRing(): Promise<string | null> {

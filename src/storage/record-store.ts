@@ -156,6 +156,10 @@ export interface RecordStore extends LedgerStore {
   putAccessKey(key: AccessKeyRecord): Promise<void>;
   getAccessKey(keyId: string): Promise<AccessKeyRecord | null>;
 
+  /** When the state was written that this store was last put back to by a restore; `null` when it never was. */
+  getRestoredAt(): Promise<Date | null>;
+  markRestored(at: Date): Promise<void>;
+
   /** The sealed key ring as text; `null` before the first one was written. */
   getKeyRing(): Promise<string | null>;
   /** Replaces the key ring if it is still `expected`; false otherwise. */

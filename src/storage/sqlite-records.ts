@@ -33,6 +33,7 @@ import { requireStorable } from './texts.ts';
 /** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
+export const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
@@ -208,6 +209,15 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
       scopes: JSON.parse(row.scopes) as string[],
       createdAt: new Date(row.created_at),
     };
+  }
+
+  async getRestoredAt(): Promise<Date | null> {
+    const text = this.#read(() => this.#sql.getMeta.get(RESTORED_AT));
+    return text === undefined ? null : new Date(text);
+  }
+
+  async markRestored(at: Date): Promise<void> {
+    await this.#write(() => this.#sql.putMeta.run(RESTORED_AT, at.toISOString()));
   }
 
   async getKeyRing(): Promise<string | null> {

@@ -93,10 +93,13 @@ function explains({ spentAt, sentAt }, at) {
  */
 function storyOf(credential, journal) {
   const rows = journal.filter(
-    ({ credentialId, generation }) => credentialId === credential?.id && generation === credential.generation + 1,
+    ({ credentialId, generation }) => credentialId === credential?.id && generation >= credential.generation,
   );
   return rows
-    .map(({ fence, phase, claimedAt, sentAt }) => `${fence}: claimed ${claimedAt}, sent ${sentAt}, ${phase}`)
+    .map(
+      ({ fence, generation, phase, claimedAt, sentAt, spentAt }) =>
+        `${fence} for ${generation}: claimed ${claimedAt}, sent ${sentAt}, in doubt since ${spentAt}, ${phase}`,
+    )
     .join('; ');
 }
 
@@ -129,11 +132,14 @@ function judgeLosses({ log, families, credentials, journal, blows, graces }) {
     const where = `${family.familyId} at grace ${graces[family.clientId]} ms, first use by ${first?.presenter} at ${first?.at} (${first?.fault ?? 'no fault'}), again ${reuse?.sinceFirstUseMs} ms later by ${reuse?.presenter}`;
     const credential = credentials.find(({ familyId }) => familyId === family.familyId);
     if ((graces[family.clientId] ?? 0) > 0) {
-      if (!wasStruckAgain(credential, journal)) findings.push(`a grant was lost in spite of a grace window: ${where}; ${storyOf(credential, journal)}`);
+      if (!wasStruckAgain(credential, journal))
+        findings.push(`a grant was lost in spite of a grace window: ${where}; ${storyOf(credential, journal)}`);
     } else if (!first || !wasCutOff(first, blows))
       findings.push(`a grant was lost although its answer arrived: ${where}`);
     if (credential?.code !== AMBIGUOUS)
-      findings.push(`a lost grant does not say so: ${where}; it says ${credential?.state} ${credential?.code}`);
+      findings.push(
+        `a lost grant does not say so: ${where}; it says ${credential?.state} ${credential?.code}; ${storyOf(credential, journal)}`,
+      );
   }
   return findings;
 }

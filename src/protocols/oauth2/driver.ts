@@ -32,7 +32,8 @@ import {
   revocationRequest,
   type Exchange,
 } from './request.ts';
-import { processTokenResponse, withoutEmptyRefreshToken } from './response.ts';
+import { clockToBlame } from './errors.ts';
+import { clockSkewMs, processTokenResponse, withoutEmptyRefreshToken } from './response.ts';
 
 const METADATA_LIFE_MS = 600_000;
 
@@ -91,17 +92,24 @@ export class OAuth2Driver implements ProtocolDriver {
     const { config, secret, grant } = opened;
     const server = await this.#serverOf(opened);
     // The server's metadata may take a request of its own; only the token request spends the token.
-    const fetch: Fetch = async (url, init = {}) =>
-      withoutEmptyRefreshToken(await sendOnce(this.#fetch, url, init, beforeSend), () => {
+    let skewMs = 0;
+    const fetch: Fetch = async (url, init = {}) => {
+      const answer = await sendOnce(this.#fetch, url, init, beforeSend);
+      skewMs = clockSkewMs(answer, this.#ports.clock.now());
+      return withoutEmptyRefreshToken(answer, () => {
         this.#ports.logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
       });
+    };
     const exchange: Exchange = { ...opened, server, fetch };
     const requestedAt = this.#ports.clock.now();
     const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
-    const response =
+    const request =
       config.grantType === 'refresh_token' && previousRefreshToken !== null
-        ? await refreshTokenGrantRequest(exchange, previousRefreshToken)
-        : await clientCredentialsGrantRequest(exchange);
+        ? refreshTokenGrantRequest(exchange, previousRefreshToken)
+        : clientCredentialsGrantRequest(exchange);
+    const response = await request.catch((error: unknown) => {
+      throw clockToBlame(error, skewMs);
+    });
     return processTokenResponse(response, { config, previousRefreshToken, requestedAt });
   }
 

@@ -271,9 +271,17 @@ class Run {
           credential.generation <= (before.get(credential.id) ?? 0) &&
           !(this.#options.impatient && waitsItsTime(credential)),
       );
-      if (stuck.length === 0 || Date.now() > endsAt) return stuck;
+      const unaware = stuck.length === 0 ? await this.#unaware() : 0;
+      if (stuck.length + unaware === 0 || Date.now() > endsAt) return stuck;
       await delay(250);
     }
+  }
+
+  /** How many credentials whose grant has ended do not know it yet: their next refresh tells them. */
+  async #unaware() {
+    const ended = (await this.#issuers.families()).filter(({ endedAt }) => endedAt !== null);
+    const ids = new Set(ended.map(({ familyId }) => familyId));
+    return (await this.seen()).filter((credential) => ids.has(credential.familyId) && !isLost(credential)).length;
   }
 
   /** @returns {Promise<import('./refresh/judge.mjs').Seen[]>} what the database says about each credential */

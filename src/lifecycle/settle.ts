@@ -207,7 +207,12 @@ async function wasSuperseded(
 ): Promise<boolean> {
   const since = (issuedAt ?? now).getTime() - LATE_REQUEST_MS;
   const attempts = await records.attempts(id, ATTEMPTS_TO_JUDGE);
-  return attempts.some((other) => other.attemptId !== attemptId && isOpen(other) && other.sentAt.getTime() >= since);
+  return attempts.some(
+    (other) =>
+      other.attemptId !== attemptId &&
+      (isOpen(other) || (other.phase === 'failed' && other.spentAt !== null)) &&
+      (other.sentAt?.getTime() ?? 0) >= since,
+  );
 }
 
 /** Whether the grant is older than the state that the store was put back to, or than one that the journal knows of. */

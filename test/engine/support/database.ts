@@ -18,6 +18,8 @@ export interface SeenDatabase {
   lastAttempt(id: string): SeenAttempt | null;
   /** The record's settings as stored. */
   configOf(id: string): object;
+  /** The whole record as stored. */
+  recordOf(id: string): string;
   secretsOf(id: string): { field: string; generation: number }[];
   /** Runs a statement that changes it behind the engine's back. */
   execute(sql: string, ...parameters: unknown[]): void;
@@ -40,6 +42,7 @@ export function openDatabase(folder: string): SeenDatabase {
     },
     configOf: (id) =>
       JSON.parse(pluck(`SELECT record ->> 'config' FROM records WHERE id = ?`).get(id) ?? '{}') as object,
+    recordOf: (id) => pluck('SELECT record FROM records WHERE id = ?').get(id) ?? '',
     secretsOf: (id) =>
       db
         .prepare<unknown[], { field: string; generation: number }>(

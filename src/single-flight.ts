@@ -24,25 +24,6 @@ export class SingleFlight<T> {
   }
 }
 
-/** Calls under way, for whoever has to wait until none is left. */
-export class Calls {
-  readonly #calls = new Set<Promise<unknown>>();
-
-  async add<T>(call: Promise<T>): Promise<T> {
-    this.#calls.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#calls.delete(call);
-    }
-  }
-
-  /** Resolves when everything that is under way has ended, well or badly. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#calls);
-  }
-}
-
 /** The outcome of a shared operation, or the caller's own abort: the operation itself goes on for the others. */
 export async function orAborted<T>(operation: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return operation;

@@ -22,6 +22,8 @@ export interface Surroundings {
   /** Where answers wait durably that the store cannot take; `null` where there is no folder for it. */
   readonly spool: Spool | null;
   readonly unsaved: UnsavedAnswers;
+  /** When a record as it now is has to be tested, and its owner told of an end, by the rules of this engine. */
+  readonly planHealth: (record: CredentialRecord, now: Date) => Pick<CredentialRecord, 'testDueAt' | 'noticeDueAt'>;
 }
 
 /** The record, with everything that was sealed for it. */
@@ -82,10 +84,23 @@ export function driverInput({ record, registered, grant }: Opened, signal: Abort
   return { config: record.config, registered, grant, signal };
 }
 
+const ENDS = ['grantExpiresAt', 'idleExpiresAt', 'secretExpiresAt'] as const satisfies (keyof CredentialRecord)[];
+
 /** The record's next revision with these changes. */
 export function revised(record: CredentialRecord, changes: Partial<CredentialRecord>, now: Date): CredentialRecord {
   const next = { ...record, ...changes, revision: record.revision + 1, updatedAt: now };
-  return next.state === record.state ? next : { ...next, stateChangedAt: now };
+  // Whoever moves an end without planning its notices leaves that to the scheduler, at once.
+  const moved = ENDS.some((name) => next[name]?.getTime() !== record[name]?.getTime());
+  if (moved && !('noticeDueAt' in changes)) return { ...next, noticeDueAt: now, ...arrivedAt(record, next, now) };
+  return { ...next, ...arrivedAt(record, next, now) };
+}
+
+function arrivedAt(
+  record: CredentialRecord,
+  next: CredentialRecord,
+  now: Date,
+): Pick<CredentialRecord, 'stateChangedAt'> {
+  return { stateChangedAt: next.state === record.state ? next.stateChangedAt : now };
 }
 
 export function newId(ports: Ports): string {

@@ -86,26 +86,23 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
-    const next = revised(
-      record,
-      {
-        ...settleRefreshed(record.id, issued),
-        grant: attemptPointer(attempt),
-        generation: attempt.generation,
-        generationReason: attempt.reason,
-        issuedAt,
-        expiresAt,
-        refreshable,
-        grantExpiresAt,
-        idleExpiresAt,
-        secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
-        failedAttempts: 0,
-        failure: null,
-        notices: [],
-        lastRefreshedAt: now,
-      },
-      now,
-    );
+    const changes = {
+      ...settleRefreshed(record.id, issued),
+      grant: attemptPointer(attempt),
+      generation: attempt.generation,
+      generationReason: attempt.reason,
+      issuedAt,
+      expiresAt,
+      refreshable,
+      grantExpiresAt,
+      idleExpiresAt,
+      secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
+      failedAttempts: 0,
+      failure: null,
+      notices: [],
+      lastRefreshedAt: now,
+    };
+    const next = revised(record, { ...changes, ...surroundings.planHealth({ ...record, ...changes }, now) }, now);
     const troubled = record.failure !== null || record.notices.length > 0;
     const types: EventType[] = troubled ? ['credential.refreshed', 'credential.recovered'] : ['credential.refreshed'];
     const events = eventsOf(types, next, ports);
@@ -329,6 +326,7 @@ const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {
   'expired.needsUser': 'credential.needsUser',
   'expired.retrying': 'credential.expired',
   'pending.misconfigured': 'credential.misconfigured',
+  'revoked.upstream': 'credential.revoked',
 };
 
 /** The event of a state that people must hear about, once per episode. */

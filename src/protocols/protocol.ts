@@ -25,6 +25,12 @@ export interface DriverInput {
   readonly signal: AbortSignal;
 }
 
+/** What the owner entered: settings and secret, both parsed. */
+export interface Entered {
+  readonly config: JsonObject;
+  readonly registered: Secret<JsonObject>;
+}
+
 /** A grant as the other side gave it, with absolute instants by the local clock. */
 export interface Issued {
   readonly grant: Secret<JsonObject>;
@@ -102,6 +108,15 @@ export interface TestResult {
   readonly testedAt: Date;
 }
 
+/** What is known about a test before it is made. */
+export interface TestTraits {
+  /**
+   * The test presents a password or key that a wrong try of counts against its account. Such a test is never repeated by
+   * itself once it may have been sent, and no schedule repeats one that failed.
+   */
+  readonly isLogin: boolean;
+}
+
 /** Whether the other side still accepts the material: its own word, or none to be had. */
 export type Confirmation = 'accepted' | 'rejected' | 'unconfirmable';
 
@@ -115,6 +130,11 @@ export interface ProtocolDriver {
   parseConfig(config: unknown): JsonObject;
   /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field, never its value. */
   parseSecret(secret: unknown, config: JsonObject): JsonObject;
+  /**
+   * Whether a grant that was had with the settings and secret of before is still the one to go on with after an edit. Absent:
+   * only when neither what `identity` tells nor the secret changed.
+   */
+  keepsGrant?(before: Entered, after: Entered): boolean;
   /** What tells two credentials apart besides their secrets: endpoint, client, scopes. */
   identity(config: JsonObject): JsonObject;
   /** Where the credential belongs, for people. Holds no secret. */
@@ -130,6 +150,8 @@ export interface ProtocolDriver {
   material(grant: Secret<JsonObject>): Pick<Material, 'headers'>;
   /** Asks the other side whether the grant is still accepted. */
   confirm(input: DriverInput): Promise<Confirmation>;
+  /** Absent: its tests are logins, so that none is repeated that could lock an account. */
+  testTraits?(config: JsonObject): TestTraits;
   /** Proves the grant against the other side. Failures of the credential are results, not errors. */
   test(input: DriverInput): Promise<TestResult>;
   /** Ends the grant at the other side, when it offers that. */

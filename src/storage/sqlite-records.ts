@@ -35,6 +35,7 @@ const KEY_RING = 'key-ring';
 const SEAL = 'seal';
 export const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
+const PRUNED_THROUGH = 'pruned-through';
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
 export class SqliteRecordStore extends DocumentLedger implements RecordStore {
@@ -187,6 +188,32 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return text === undefined ? null : parseEvent(text);
   }
 
+  async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
+    await this.#write(() => {
+      this.#appendEvents(events);
+    });
+  }
+
+  async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
+    return this.#read(() => ({
+      newest: this.#sql.newestEvent.get() ?? 0,
+      prunedThrough: Number(this.#sql.getMeta.get(PRUNED_THROUGH) ?? 0),
+    }));
+  }
+
+  async pruneEvents(through: number, limit: number): Promise<number> {
+    return this.#write(() => {
+      const known = Number(this.#sql.getMeta.get(PRUNED_THROUGH) ?? 0);
+      const reached = Math.min(through, this.#sql.newestEvent.get() ?? 0);
+      if (reached > known) this.#sql.putMeta.run(PRUNED_THROUGH, String(reached));
+      return this.#sql.pruneEvents.run(through, limit).changes;
+    });
+  }
+
+  async pruneAttempts(keep: number, limit: number): Promise<number> {
+    return this.#write(() => this.#sql.pruneAttempts.run(Math.max(keep, 1), limit).changes);
+  }
+
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
     await this.#write(() =>
       this.#sql.putAccessKey.run(
@@ -270,7 +297,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   #appendEvents(events: readonly CredentialEvent[]): void {
-    for (const event of events) this.#sql.appendEvent.run(event.credentialId, JSON.stringify(event));
+    for (const event of events) this.#sql.appendEvent.run(event.credentialId ?? '', JSON.stringify(event));
   }
 
   #read<T>(operation: () => T): T {

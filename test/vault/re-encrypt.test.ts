@@ -185,8 +185,9 @@ it('gives a reader that holds the record of before the value of now (F54)', asyn
   await other.keys.reEncrypt();
   const ports = { clock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
   const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
+  const planHealth = (): { testDueAt: null; noticeDueAt: null } => ({ testDueAt: null, noticeDueAt: null });
   const surroundings: Surroundings = {
-    ...{ ports, records: one.stores.records, vault: one.vault, drivers, owner: 'reader' },
+    ...{ ports, records: one.stores.records, vault: one.vault, drivers, owner: 'reader', planHealth },
     ...{ spool: null, unsaved: new UnsavedAnswers() },
   };
   const opened = await openRecord(surroundings, before);

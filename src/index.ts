@@ -1,4 +1,11 @@
 export { createEmbeddedClient } from './embedded-client.ts';
+export type {
+  Authorization,
+  AuthorizationAnswer,
+  AuthorizeOptions,
+  Reauthorized,
+  ReauthorizeOptions,
+} from './authorizations.ts';
 export { CredentialEngine } from './engine.ts';
 export type { EngineOptions, MasterKey, Registered, RegisterInput } from './engine.ts';
 export { ACCESS_SCOPES } from './client.ts';
@@ -46,13 +53,18 @@ export type { SignatureVerdict, VerifyOptions, WebhookHeaders } from './webhooks
 export type { NewWebhook, WebhookStatus } from './webhooks/webhook.ts';
 export type { Webhooks, WebhookTest } from './webhooks/webhooks.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
-export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
+export type { ClientTls, Clock, Fetch, FetchInit, Logger, Ports, RandomSource } from './ports.ts';
 export type {
+  AuthorizationCompletion,
+  AuthorizationDriver,
+  AuthorizationPrompt,
+  BegunAuthorization,
   Confirmation,
   DriverInput,
   Entered,
   Issued,
   Material,
+  ProofRequest,
   ProtocolDriver,
   RefreshTraits,
   TestResult,

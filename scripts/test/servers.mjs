@@ -19,6 +19,8 @@ const { root } = createRequire(import.meta.url)('../bootstrap/project.cjs');
 export const SERVERS = [
   // openssl makes the certificates that it is spoken to with.
   { name: 'postgres', debian: 'postgresql openssl', isInstalled: () => hasPostgres() && hasCommand('openssl') },
+  // openssl makes the certificates that clients and servers show.
+  { name: 'certificates', debian: 'openssl', isInstalled: () => hasCommand('openssl') },
   { name: 'redis', debian: 'redis-server', isInstalled: () => hasCommand('redis-server') },
 ];
 

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { isPlainObject } from '../../json.ts';
+import { Secret } from '../../secret.ts';
 import { lifecycleStateOf } from '../../lifecycle/credential.ts';
-import { printJson, type CommandContext, type GlobalOptions } from '../context.ts';
+import { printJson, printLine, type CommandContext, type GlobalOptions } from '../context.ts';
 import { withEngine } from '../database-location.ts';
 import { exitCodeOfState } from '../exit-codes.ts';
 import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
@@ -14,6 +15,7 @@ export interface ConfigFlags {
   readonly tokenEndpoint?: string;
   readonly clientId?: string;
   readonly grantType?: string;
+  readonly clientAuthentication?: string;
   readonly scope?: string;
   readonly testUrl?: string;
   readonly allowInsecureTransport?: boolean;
@@ -30,7 +32,19 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource, Con
 }
 
 const CLIENT_SECRET: SecretPart = { name: 'clientSecret', question: 'Client secret' };
-const REFRESH_TOKEN: SecretPart = { name: 'refreshToken', question: 'Refresh token' };
+const GRANT_PARTS: Readonly<Record<string, SecretPart>> = {
+  refresh_token: { name: 'refreshToken', question: 'Refresh token' },
+  token_exchange: { name: 'subjectToken', question: 'Subject token' },
+  jwt_bearer: { name: 'assertionKey', question: 'Private key' },
+};
+
+function clientPart(clientAuthentication: unknown): SecretPart {
+  return clientAuthentication === 'private_key_jwt' ? { name: 'clientKey', question: 'Private key' } : CLIENT_SECRET;
+}
+
+function namesSource({ secretStdin, secretFile, secretEnv }: SecretSource): boolean {
+  return secretStdin === true || secretFile !== undefined || secretEnv !== undefined;
+}
 
 /** `credlife register`: stores a credential and tests it. Exit code 0 when it is valid, 3 when it is pending. */
 export async function register(context: CommandContext, options: RegisterCommandOptions): Promise<void> {
@@ -39,8 +53,10 @@ export async function register(context: CommandContext, options: RegisterCommand
   }
   const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
   const grantType = config['grantType'] ?? 'client_credentials';
+  const parts = secretPartsOf({ ...config, grantType });
   await withEngine(context, options, async (engine) => {
-    const secret = await readSecret(context, options, secretPartsOf({ grantType }));
+    const isPublic = parts.length === 0 && !namesSource(options);
+    const secret = isPublic ? Secret.of({}) : await readSecret(context, options, parts);
     const { state, test, credential } = await engine.register({
       protocol: options.protocol,
       name: options.name,
@@ -57,13 +73,22 @@ export async function register(context: CommandContext, options: RegisterCommand
       return;
     }
     await printCredential(context, options, engine, credential);
+    if (state === 'pending.authorizing') {
+      printLine(context.output, `Sign in with: credlife authorize ${credential.id}`);
+      return;
+    }
     if (test) printTest(context, options.name, test);
   });
 }
 
 /** What a person is asked for. */
-export function secretPartsOf({ grantType }: Readonly<Record<string, unknown>>): readonly SecretPart[] {
-  return grantType === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
+export function secretPartsOf({
+  grantType,
+  clientAuthentication,
+}: Readonly<Record<string, unknown>>): readonly SecretPart[] {
+  const own = typeof grantType === 'string' ? GRANT_PARTS[grantType] : undefined;
+  const client = clientAuthentication === 'none' ? [] : [clientPart(clientAuthentication)];
+  return own === undefined ? client : [...client, own];
 }
 
 export async function readConfig(
@@ -86,7 +111,9 @@ function parseJson(text: string): unknown {
 }
 
 export function configOfFlags(options: ConfigFlags): Record<string, unknown> {
-  const { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport } = options;
-  const flags = { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport };
+  const { issuer, tokenEndpoint, clientId, grantType, clientAuthentication, scope, testUrl } = options;
+  const { allowInsecureTransport } = options;
+  const server = { issuer, tokenEndpoint, testUrl, allowInsecureTransport };
+  const flags = { ...server, clientId, grantType, clientAuthentication, scope };
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }

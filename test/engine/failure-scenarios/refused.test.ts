@@ -84,7 +84,7 @@ test('F18 a record that was put back alone is given away by the journal', async 
   await engine.refresh(id);
   database.execute(
     `UPDATE records SET record = json_set(?, '$.revision', revision + 1), revision = revision + 1 WHERE id = ?`,
-    before,
+    JSON.stringify(before),
     id,
   );
   database.close();

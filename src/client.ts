@@ -2,7 +2,7 @@ import type { CredentialRecord } from './lifecycle/credential.ts';
 import type { RotationSummary } from './lifecycle/rotation/progress.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
-import type { RecordFilter } from './storage/record-store.ts';
+import type { RecordFilter, UnreadableRecord } from './storage/record-store.ts';
 
 /**
  * What a host such as n8n sees of an engine, whether the engine runs in the same process or as a service elsewhere.
@@ -90,9 +90,16 @@ export type CredentialSummary = Pick<
   readonly rotateBy: Date | null;
 };
 
+/** A page of credentials. `unreadable` are those whose record cannot be read: named and left as they are. */
+export interface CredentialPage {
+  readonly credentials: readonly CredentialSummary[];
+  readonly unreadable: readonly UnreadableRecord[];
+  readonly nextCursor: string | null;
+}
+
 /** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
 export interface OperatorHandle {
-  list(filter?: RecordFilter): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }>;
+  list(filter?: RecordFilter): Promise<CredentialPage>;
   get(id: string): Promise<CredentialSummary>;
   /** Makes sure that the credential is usable now, and says so without handing out material. */
   use(id: string, options?: UseOptions): Promise<Pick<CredentialSummary, 'id' | 'state' | 'expiresAt' | 'generation'>>;

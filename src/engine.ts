@@ -2,7 +2,14 @@ import { Adoption } from './adoption.ts';
 import type * as signIn from './authorizations.ts';
 import { Authorizations } from './authorizations.ts';
 import { AccessKeys, requireScopes, type Access } from './access/access-key.ts';
-import type { AccessScope, AdoptedEntry, CredentialSummary, RejectionDecision, UseOptions } from './client.ts';
+import type {
+  AccessScope,
+  AdoptedEntry,
+  CredentialPage,
+  CredentialSummary,
+  RejectionDecision,
+  UseOptions,
+} from './client.ts';
 import {
   requireEngineOptions,
   requireRegisterInput,
@@ -161,23 +168,12 @@ export class CredentialEngine {
 
   async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
-    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, testEveryMs, rotation } = input;
-    const record = await registerRecord(this.#surroundings, {
-      id,
-      protocol,
-      name,
-      ownerId,
-      scopeId,
-      tags,
-      origin: 'registered',
-      config,
-      secret,
-      ...(testEveryMs !== undefined && { testEveryMs }),
-      rotation,
-    });
+    const { test: isAsked = true, ownerId = null, scopeId = null, tags = [], ...given } = input;
+    const registration = { ...given, ownerId, scopeId, tags, id, origin: 'registered' } as const;
+    const record = await registerRecord(this.#surroundings, registration);
     await this.#publishLast(record.id);
     // Where a person has to sign in first there is nothing to try.
-    const isTried = (input.test ?? true) && record.state !== 'pending.authorizing';
+    const isTried = isAsked && record.state !== 'pending.authorizing';
     const test = isTried ? await this.#upkeep.tests.onDemand(id) : null;
     const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
@@ -327,13 +323,11 @@ export class CredentialEngine {
     return this.#summary(await this.#require(id));
   }
 
-  async list(
-    filter: RecordFilter = {},
-  ): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
+  async list(filter: RecordFilter = {}): Promise<CredentialPage> {
     this.#requireOpen();
-    const { records, nextCursor } = await this.#records.list(filter);
+    const { records, ...page } = await this.#records.list(filter);
     const present = records.filter(({ deletedAt }) => deletedAt === null);
-    return { credentials: present.map((record) => this.#summary(record)), nextCursor };
+    return { credentials: present.map((record) => this.#summary(record)), ...page };
   }
 
   /** The settings of a credential as its driver understood them; no secret is in there. */

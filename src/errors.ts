@@ -117,6 +117,11 @@ export const ERROR_CATALOGUE = {
     action:
       'A refresh was interrupted after it was sent and its answer was lost; the grant is gone. Authorize again, and set reuseGraceMs if the server has a reuse grace window.',
   },
+  ERR_OAUTH2_STORE_ROLLED_BACK: {
+    kind: 'reauthorization',
+    action:
+      'The database was put back to an older state after this grant had been refreshed, so its token is spent. Put the newer database back, or authorize the credential again.',
+  },
   ERR_OAUTH2_NO_REFRESH_TOKEN: {
     kind: 'reauthorization',
     action: 'The server gave no refresh token at the sign-in. Ask for one (docs/oauth2.md) and authorize again.',
@@ -191,6 +196,11 @@ export const ERROR_CATALOGUE = {
   ERR_ENDPOINT_REDIRECTED: {
     kind: 'configuration',
     action: 'Redirects are not followed with secrets. Give the final URL.',
+  },
+  ERR_CLOCK_SKEWED: {
+    kind: 'transient',
+    action:
+      'The clock of this host and that of the endpoint differ by more than five minutes. Correct the wrong one; the refresh is tried again by itself.',
   },
   ERR_REFRESH_IN_PROGRESS: {
     kind: 'transient',

@@ -40,6 +40,7 @@ const REASON_WORDS: Readonly<Record<Reason, string>> = {
   grantRefused: 'the server refuses its grant',
   answerLost: 'the answer to its refresh was lost',
   ambiguousRefresh: 'its refresh was interrupted and the token may be spent',
+  storeRolledBack: 'the database was put back to a state before its last refresh',
   expiryReached: 'its token has expired',
   revokedByUser: 'it was revoked here',
   authorized: 'somebody signed in',

@@ -51,6 +51,7 @@ export const REASONS = [
   'grantRefused',
   'answerLost',
   'ambiguousRefresh',
+  'storeRolledBack',
   'expiryReached',
   'revokedByUser',
   'authorized',

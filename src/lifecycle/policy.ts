@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CredentialError } from '../errors.ts';
+import type { CredentialError, ErrorCode } from '../errors.ts';
 import {
   lifecycleStateOf,
   type CredentialRecord,
@@ -28,6 +28,7 @@ const FORCED_MOST_MS = 10 * SECOND;
 const BACKOFF_FIRST_MS = 2 * SECOND;
 const BACKOFF_MOST_MS = 5 * MINUTE;
 const HEAL_EXTRA_MS = 5 * SECOND;
+const CLOCK_TRIES = 10;
 const KEEP_ALIVE_MOST_MS = 3 * 24 * 60 * MINUTE;
 
 /** The span of a grant's life, when the other side named its end. */
@@ -283,6 +284,8 @@ export interface FailedAttempt {
   readonly inDoubt: boolean;
   /** When the token was perhaps spent first, by this request or one before it; `null` when it certainly was not. */
   readonly spentAt: Date | null;
+  /** The store was put back to an older state after the grant was given: its successor may be known to nobody any more. */
+  readonly rolledBack: boolean;
   readonly reuseGraceMs: number;
   readonly deadlineMs: number;
 }
@@ -295,10 +298,12 @@ export function settleFailed(
   now: Date,
 ): Settlement {
   const alive = isAlive(record, now);
-  switch (classify(error)) {
+  // A clock that stays wrong for that long is no reason to ask for ever.
+  const isHopeless = error.code === 'ERR_CLOCK_SKEWED' && record.failedAttempts >= CLOCK_TRIES;
+  switch (isHopeless ? 'permanent' : classify(error)) {
     case 'permanent': {
       if (error.code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM') return SETTLED_UPSTREAM;
-      const reason: Reason = attempt.inDoubt ? 'ambiguousRefresh' : 'grantRefused';
+      const reason = refusalReason(attempt);
       return alive
         ? { state: 'valid.degraded', reason, refreshDueAt: record.expiresAt, retryNotBefore: null }
         : { state: 'expired.needsUser', reason, refreshDueAt: null, retryNotBefore: null };
@@ -318,6 +323,11 @@ export function settleFailed(
       }
       return settleTransient(record, error, attempt, now);
   }
+}
+
+function refusalReason({ rolledBack, inDoubt }: FailedAttempt): Reason {
+  if (rolledBack) return 'storeRolledBack';
+  return inDoubt ? 'ambiguousRefresh' : 'grantRefused';
 }
 
 /** The other side said itself that it ended the credential: no token of it lives on, whatever its expiry says. */
@@ -416,8 +426,9 @@ function rehealAt(record: CredentialRecord, error: CredentialError, attempt: Fai
   return new Date(Math.max(healing.getTime(), retryAt(record, error, attempt, now).getTime()));
 }
 
-/** Permanent, transient or configuration, by who must act. */
+/** Permanent, transient, configuration or clock, by who must act. */
 export function classify(error: CredentialError): FailureClass {
+  if (error.code === 'ERR_CLOCK_SKEWED') return 'clock';
   if (error.name === 'ReauthorizationRequiredError') return 'permanent';
   return error.name === 'ConfigurationError' ? 'configuration' : 'transient';
 }
@@ -438,10 +449,13 @@ export function leavesDoubt(error: CredentialError): boolean {
 }
 
 export function recordedFailure(error: CredentialError, settlement: Settlement, now: Date): RecordedFailure {
-  const lost = settlement.reason === 'ambiguousRefresh';
+  const codes: Partial<Record<Reason, ErrorCode>> = {
+    ambiguousRefresh: 'ERR_OAUTH2_AMBIGUOUS_REFRESH',
+    storeRolledBack: 'ERR_OAUTH2_STORE_ROLLED_BACK',
+  };
   return {
     class: classify(error),
-    code: lost ? 'ERR_OAUTH2_AMBIGUOUS_REFRESH' : error.code,
+    code: codes[settlement.reason] ?? error.code,
     message: error.message,
     at: now,
   };

@@ -197,6 +197,7 @@ export async function recordFailure(
     singleUse,
     healing: attempt.healing,
     inDoubt: attempt.spentAt !== null || (singleUse && (await wasSuperseded(surroundings, record, attempt, now))),
+    rolledBack: singleUse && (await wasRolledBack(surroundings, record)),
     spentAt: spentAt ?? (sent && singleUse && isAnswerLost(failure) ? attempt.sentAt : null),
     reuseGraceMs: traits.reuseGraceMs,
     deadlineMs: traits.deadlineMs,
@@ -222,7 +223,20 @@ async function wasSuperseded(
 ): Promise<boolean> {
   const since = (issuedAt ?? now).getTime() - LATE_REQUEST_MS;
   const attempts = await records.attempts(id, ATTEMPTS_TO_JUDGE);
-  return attempts.some((other) => other.attemptId !== attemptId && isOpen(other) && other.sentAt.getTime() >= since);
+  return attempts.some(
+    (other) =>
+      other.attemptId !== attemptId &&
+      (isOpen(other) || (other.phase === 'failed' && other.spentAt !== null)) &&
+      (other.sentAt?.getTime() ?? 0) >= since,
+  );
+}
+
+/** Whether the grant is older than the state that the store was put back to, or than one that the journal knows of. */
+async function wasRolledBack({ records }: Surroundings, record: CredentialRecord): Promise<boolean> {
+  const restoredAt = await records.getRestoredAt();
+  if (restoredAt !== null && (record.issuedAt ?? record.createdAt) <= restoredAt) return true;
+  const attempts = await records.attempts(record.id, ATTEMPTS_TO_JUDGE);
+  return attempts.some(({ phase, generation }) => phase === 'committed' && generation > record.generation);
 }
 
 /** The other side itself said that it does not accept the token any more: whatever its expiry was, its life is over. */
@@ -252,6 +266,7 @@ export async function settleLost(surroundings: Surroundings, underWay: UnderWay)
     healing: true,
     inDoubt: true,
     spentAt: null,
+    rolledBack: false,
     reuseGraceMs: 0,
     deadlineMs: 0,
   };

@@ -50,7 +50,7 @@ function listing(ids: readonly string[], pageSize: number) {
     const from = Number(filter.cursor ?? 0);
     const to = from + Math.min(pageSize, filter.limit ?? 100);
     const credentials = ids.slice(from, to).map((id) => summary(id));
-    return { credentials, nextCursor: to < ids.length ? String(to) : null };
+    return { credentials, unreadable: [], nextCursor: to < ids.length ? String(to) : null };
   };
   const unused = () => Promise.reject(new Error('not asked for'));
   const reading = { list, get: unused, use: unused, test: unused } as const;

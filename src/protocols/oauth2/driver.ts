@@ -42,7 +42,8 @@ import {
   type Exchange,
   type TokenResponse,
 } from './request.ts';
-import { processTokenResponse } from './response.ts';
+import { clockToBlame } from './errors.ts';
+import { clockSkewMs, processTokenResponse } from './response.ts';
 import { AuthorizationServers } from './server-metadata.ts';
 import { tokenFetch } from './token-fetch.ts';
 
@@ -115,11 +116,19 @@ export class OAuth2Driver implements ProtocolDriver {
     const dpopKey = config.dpop === true ? (grant?.dpopKey ?? (await generateDPoPKey())) : null;
     // The server's metadata may take a request of its own; only the token request spends the token.
     const { logger } = this.#ports;
-    const fetch = tokenFetch(this.#fetch, { logger, beforeSend, hasIssuer: config.issuer !== undefined });
+    let skewMs = 0;
+    const send = tokenFetch(this.#fetch, { logger, beforeSend, hasIssuer: config.issuer !== undefined });
+    const fetch: Fetch = async (url, init) => {
+      const answer = await send(url, init);
+      skewMs = clockSkewMs(answer, this.#ports.clock.now());
+      return answer;
+    };
     const exchange: Exchange = { ...opened, server, fetch, dpopKey };
     const requestedAt = this.#ports.clock.now();
     const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
-    const response = await this.#tokenRequest(exchange, previousRefreshToken);
+    const response = await this.#tokenRequest(exchange, previousRefreshToken).catch((error: unknown) => {
+      throw clockToBlame(error, skewMs);
+    });
     const issued = processTokenResponse(response, { config, previousRefreshToken, requestedAt });
     const binding = { dpopKey, tls: clientTlsOf(secret), tokenType: response.token_type, isFirst: grant === null };
     return bindGrant(issued, parseOAuth2Grant(issued.grant.unwrap()), binding);

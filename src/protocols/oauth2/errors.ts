@@ -34,6 +34,16 @@ export function translateOAuth2Error(error: unknown, host: string): unknown {
   return error;
 }
 
+const TOLERATED_SKEW_MS = 300_000;
+
+/** A grant that is refused while the clocks disagree is not known to be dead: what is wrong may be an instant in the request. */
+export function clockToBlame(error: unknown, skewMs: number): unknown {
+  if (!isCredentialError(error) || error.code !== 'ERR_OAUTH2_INVALID_GRANT') return error;
+  if (Math.abs(skewMs) <= TOLERATED_SKEW_MS) return error;
+  const minutes = String(Math.round(Math.abs(skewMs) / 60_000));
+  return new TransientError('ERR_CLOCK_SKEWED', `The grant was refused, and the clocks differ by ${minutes} min.`);
+}
+
 /** The same for a discovery request, where every refusal means that the issuer is not what it was taken for. */
 export function translateDiscoveryError(error: unknown, host: string): unknown {
   const own = ownError(error);

@@ -64,3 +64,9 @@ function withoutEmptyMember(text: string): string {
   if (!isPlainObject(body) || (body['refresh_token'] !== '' && body['refresh_token'] !== null)) return text;
   return JSON.stringify({ ...body, refresh_token: undefined });
 }
+
+/** How far our clock is ahead of the server's, by its `Date` header (RFC 9110 §6.6.1); 0 when it does not say. */
+export function clockSkewMs({ headers }: Response, now: Date): number {
+  const theirs = Date.parse(headers.get('date') ?? '');
+  return Number.isNaN(theirs) ? 0 : now.getTime() - theirs;
+}

@@ -1,6 +1,7 @@
 import { Adoption } from './adoption.ts';
 import { AccessKeys, requireScopes, type Access } from './access/access-key.ts';
 import type { AccessScope, AdoptedEntry, CredentialSummary, RejectionDecision, UseOptions } from './client.ts';
+import { ownDrivers } from './drivers.ts';
 import {
   requireDrivers,
   requireEngineOptions,
@@ -25,7 +26,6 @@ import { expireRecord } from './lifecycle/settle.ts';
 import { UnsavedAnswers } from './lifecycle/spool.ts';
 import type { Maintained } from './maintenance/retention.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
-import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
@@ -140,7 +140,7 @@ export class CredentialEngine {
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
     const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
-    const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
+    const drivers = requireDrivers(ownDrivers(ports), options.drivers?.(ports) ?? []);
     const { database } = options;
     const stores = typeof database === 'string' ? await openStores(database, ports) : database;
     try {
@@ -385,6 +385,7 @@ export class CredentialEngine {
     await this.#uses.settled();
     await Promise.all([this.#refreshes, this.#rejections, this.#adoption].map((flights) => flights.settled()));
     this.#surroundings.unsaved.close();
+    await this.#surroundings.drivers.close();
     await this.#opened.close();
     await this.#records.close();
     this.#uses.clear();

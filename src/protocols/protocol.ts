@@ -2,10 +2,13 @@ import { ConfigurationError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Ports } from '../ports.ts';
 import type { Secret } from '../secret.ts';
+import type { Directory } from './directory.ts';
 
 /** What a caller puts on its request. */
 export interface Material {
   readonly headers: Readonly<Record<string, string>>;
+  /** Requests to a directory (LDAP), over connections that are kept; absent where headers are what is given. */
+  readonly directory?: Directory;
   /** `null` when the other side did not say. */
   readonly expiresAt: Date | null;
   /** Give this to `reportRejected` when the other side refuses the material. */
@@ -30,6 +33,9 @@ export interface Entered {
   readonly config: JsonObject;
   readonly registered: Secret<JsonObject>;
 }
+
+/** What material is made of where there are no tokens. */
+export type MaterialInput = Pick<DriverInput, 'config' | 'registered'>;
 
 /** A grant as the other side gave it, with absolute instants by the local clock. */
 export interface Issued {
@@ -146,8 +152,10 @@ export interface ProtocolDriver {
    * When either throws, it sends nothing and throws the same.
    */
   refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued>;
-  /** Turns a grant into material. Pure. */
-  material(grant: Secret<JsonObject>): Pick<Material, 'headers'>;
+  /** Turns a grant into material. No request is made for it. `input` is there where `materialNeedsSecret` asks for it. */
+  material(grant: Secret<JsonObject>, input?: MaterialInput): Pick<Material, 'headers' | 'directory'>;
+  /** There are no tokens: the material is made of the registered secret. */
+  readonly materialNeedsSecret?: boolean;
   /** Asks the other side whether the grant is still accepted. */
   confirm(input: DriverInput): Promise<Confirmation>;
   /** Absent: its tests are logins, so that none is repeated that could lock an account. */
@@ -178,5 +186,10 @@ export class ProtocolRegistry {
     if (driver) return driver;
     const known = [...this.#drivers.keys()].join(', ');
     throw new ConfigurationError('ERR_CONFIG_UNKNOWN_PROTOCOL', `The protocol is not one of: ${known}.`);
+  }
+
+  /** Has every driver give back what it holds open. One that fails keeps no other from it. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#drivers.values()].map(async (driver) => driver.close?.()));
   }
 }

@@ -5,7 +5,8 @@ import { lifecycleStateOf } from '../../lifecycle/credential.ts';
 import { printJson, type CommandContext, type GlobalOptions } from '../context.ts';
 import { withEngine } from '../database-location.ts';
 import { exitCodeOfState } from '../exit-codes.ts';
-import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
+import { malformed, readFileText, readSecret, type SecretSource } from '../secret-input.ts';
+import { secretPartsOf } from '../secret-parts.ts';
 import { printCredential, printTest } from './one-credential.ts';
 
 /** Options that are settings of the credential. */
@@ -29,24 +30,21 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource, Con
   readonly test: boolean;
 }
 
-const CLIENT_SECRET: SecretPart = { name: 'clientSecret', question: 'Client secret' };
-const REFRESH_TOKEN: SecretPart = { name: 'refreshToken', question: 'Refresh token' };
-
 /** `credlife register`: stores a credential and tests it. Exit code 0 when it is valid, 3 when it is pending. */
 export async function register(context: CommandContext, options: RegisterCommandOptions): Promise<void> {
   if (options.config === '-' && options.secretStdin === true) {
     throw malformed('Standard input can hold the configuration or the secret, not both.');
   }
-  const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
-  const grantType = config['grantType'] ?? 'client_credentials';
+  const usual = options.protocol === 'oauth2' ? { grantType: 'client_credentials' } : {};
+  const config = { ...usual, ...(await readConfig(context, options.config)), ...configOfFlags(options) };
   await withEngine(context, options, async (engine) => {
-    const secret = await readSecret(context, options, secretPartsOf({ grantType }));
+    const secret = await readSecret(context, options, secretPartsOf(options.protocol, config));
     const { state, test, credential } = await engine.register({
       protocol: options.protocol,
       name: options.name,
       ...(options.owner !== undefined && { ownerId: options.owner }),
       ...(options.tag !== undefined && { tags: options.tag }),
-      config: { grantType, ...config },
+      config,
       secret: secret.unwrap(),
       test: options.test,
       ...(options.testEvery != null && { testEveryMs: options.testEvery }),
@@ -59,11 +57,6 @@ export async function register(context: CommandContext, options: RegisterCommand
     await printCredential(context, options, engine, credential);
     if (test) printTest(context, options.name, test);
   });
-}
-
-/** What a person is asked for. */
-export function secretPartsOf({ grantType }: Readonly<Record<string, unknown>>): readonly SecretPart[] {
-  return grantType === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
 }
 
 export async function readConfig(

@@ -16,6 +16,7 @@ import type {
   TestResult,
   TestTraits,
 } from '../protocol.ts';
+import { definedMembers } from '../schema.ts';
 import { sendOnce } from '../send-once.ts';
 import {
   parseOAuth2Config,
@@ -229,10 +230,4 @@ function testMessage(check: Check | null, outcome: Confirmation, host: string): 
   return check === null
     ? `${host} issued an access token.`
     : `${host} issued an access token; it could not be checked further.`;
-}
-
-function definedMembers(value: Record<string, JsonObject[string] | undefined>): JsonObject {
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, member]) => (member === undefined ? [] : [[key, member]])),
-  );
 }

@@ -23,15 +23,22 @@ export class NotSentError extends Error {
  * question and the write no other work of this process can come. The global `fetch` connects at some time after it was called,
  * and a busy process may be held up there for longer than its right to send lasts.
  *
+ * With `tls` it shows that client certificate, on a connection of its own.
+ *
  * It follows no redirect, keeps connections for the next request, and decodes gzip, deflate and br as `fetch` does.
  *
  * @throws NotSentError when it could not connect, or `beforeWrite` or its answer threw
  */
-export async function connectedFetch(url: string, init: RequestInit, beforeWrite: BeforeWrite): Promise<Response> {
+export async function connectedFetch(
+  url: string,
+  init: RequestInit,
+  beforeWrite: BeforeWrite,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<Response> {
   const { signal } = init;
   const asked = new Request(url, { ...init, signal: null });
   const body = Buffer.from(await asked.arrayBuffer());
-  const request = requestOf(asked, signal ?? undefined);
+  const request = requestOf(asked, signal ?? undefined, tls);
   const answer = answerTo(request);
   // Heard again below, or not at all when nothing was sent.
   answer.catch(() => undefined);
@@ -58,11 +65,17 @@ async function beforeLeaving<T>(request: ClientRequest, step: () => T | Promise<
   }
 }
 
-function requestOf(asked: Request, signal: AbortSignal | undefined): ClientRequest {
+function requestOf(
+  asked: Request,
+  signal: AbortSignal | undefined,
+  tls: { readonly cert: string; readonly key: string } | undefined,
+): ClientRequest {
   const url = new URL(asked.url);
   const headers = { 'accept-encoding': 'gzip, deflate, br', ...Object.fromEntries(asked.headers) };
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  return send(url, { method: asked.method, headers, ...(signal && { signal }) });
+  // A connection that showed a certificate is nobody else's.
+  const certificate = tls && { ...tls, agent: false };
+  return send(url, { method: asked.method, headers, ...(signal && { signal }), ...certificate });
 }
 
 function answerTo(request: ClientRequest): Promise<IncomingMessage> {

@@ -1,4 +1,6 @@
 import { Adoption } from './adoption.ts';
+import type * as signIn from './authorizations.ts';
+import { Authorizations } from './authorizations.ts';
 import { AccessKeys, requireScopes, type Access } from './access/access-key.ts';
 import type { AccessScope, AdoptedEntry, CredentialSummary, RejectionDecision, UseOptions } from './client.ts';
 import { ownDrivers } from './drivers.ts';
@@ -71,6 +73,7 @@ export class CredentialEngine {
   readonly #scheduler: Scheduler;
   readonly #adoption: Adoption;
   readonly #rejections: RejectionReports;
+  readonly #authorizations: Authorizations;
   readonly #refreshes = new SingleFlight<void>();
   readonly #upkeep: Upkeep;
   readonly #edits: Edits;
@@ -107,6 +110,7 @@ export class CredentialEngine {
       refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
     });
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
+    this.#authorizations = new Authorizations(surroundings, this.#awakening);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason), publish);
     this.accessKeys = new AccessKeys(records, vault, ports);
@@ -190,7 +194,9 @@ export class CredentialEngine {
       ...(testEveryMs !== undefined && { testEveryMs }),
     });
     await this.#publishLast(record.id);
-    const test = (input.test ?? true) ? await this.#upkeep.tests.onDemand(id) : null;
+    // Where a person has to sign in first there is nothing to try.
+    const isTried = (input.test ?? true) && record.state !== 'pending.authorizing';
+    const test = isTried ? await this.#upkeep.tests.onDemand(id) : null;
     const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
   }
@@ -235,6 +241,34 @@ export class CredentialEngine {
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, this.#ports.clock.now());
     await this.#refresh(record, 'refreshRequested', options.signal);
     return this.get(id);
+  }
+
+  /**
+   * Begins the sign-in of a person. It is good for some minutes, survives a restart, and changes nothing by itself.
+   *
+   * @throws CredentialError `ERR_AUTHORIZATION_UNSUPPORTED`, `ERR_CREDENTIAL_REVOKED`, `ERR_OAUTH2_*`
+   */
+  async authorize(id: CredentialId, options: signIn.AuthorizeOptions = {}): Promise<signIn.Authorization> {
+    this.#requireOpen();
+    return this.#authorizations.begin(await this.#require(id), options);
+  }
+
+  /**
+   * Takes the answer to a sign-in, once, and makes it the credential's next grant. Id, tags and access keys stay.
+   *
+   * @throws CredentialError `ERR_AUTHORIZATION_*` or why there is no grant: what was there before is as it was
+   */
+  async reauthorize(
+    id: CredentialId,
+    answer: signIn.AuthorizationAnswer,
+    options: signIn.ReauthorizeOptions = {},
+  ): Promise<signIn.Reauthorized> {
+    this.#requireOpen();
+    await this.#require(id);
+    const advice = await this.#authorizations.complete(id, answer, options);
+    this.#uses.forget(id);
+    this.#scheduler.wake();
+    return { credential: await this.get(id), advice };
   }
 
   /** Ends the credential for good, here and at the other side. */
@@ -383,7 +417,8 @@ export class CredentialEngine {
     // First the calls: they may begin refreshes and tests of their own.
     await Promise.allSettled(this.#calls);
     await this.#uses.settled();
-    await Promise.all([this.#refreshes, this.#rejections, this.#adoption].map((flights) => flights.settled()));
+    const flights = [this.#refreshes, this.#rejections, this.#adoption, this.#authorizations];
+    await Promise.all(flights.map((each) => each.settled()));
     this.#surroundings.unsaved.close();
     await this.#surroundings.drivers.close();
     await this.#opened.close();

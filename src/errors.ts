@@ -47,6 +47,49 @@ export const ERROR_CATALOGUE = {
     kind: 'reauthorization',
     action: 'Authorize the credential again; no retry can bring this grant back.',
   },
+  ERR_CREDENTIAL_NOT_AUTHORIZED: {
+    kind: 'reauthorization',
+    action: 'A person has to sign in: run "credlife authorize" with its id, and open the link that it shows.',
+  },
+  ERR_AUTHORIZATION_UNSUPPORTED: {
+    kind: 'configuration',
+    action:
+      'Nobody signs in for this credential. Register one with a grant type that a person gives, if that is meant.',
+  },
+  ERR_AUTHORIZATION_UNKNOWN: {
+    kind: 'reauthorization',
+    action:
+      'Nothing was changed. Begin again with "credlife authorize", and answer with the page that its link led to.',
+  },
+  ERR_AUTHORIZATION_REPLAYED: {
+    kind: 'reauthorization',
+    action: 'Each answer counts once and nothing was changed. Look at the credential; if it needs you, begin again.',
+  },
+  ERR_AUTHORIZATION_EXPIRED: {
+    kind: 'reauthorization',
+    action: 'Nothing was changed. Begin again with "credlife authorize" and sign in before the time is over.',
+  },
+  ERR_AUTHORIZATION_DENIED: {
+    kind: 'reauthorization',
+    action: 'Nothing was changed. Begin again with "credlife authorize" and allow the access that it asks for.',
+  },
+  ERR_AUTHORIZATION_REFUSED: {
+    kind: 'configuration',
+    action: 'Check redirect URI, scopes and what the client may use at the authorization server; then begin again.',
+  },
+  ERR_AUTHORIZATION_ISSUER_MISMATCH: {
+    kind: 'reauthorization',
+    action:
+      'The answer came from another server than the one that was asked: somebody may be mixing them up. Begin again.',
+  },
+  ERR_AUTHORIZATION_INVALID: {
+    kind: 'reauthorization',
+    action: 'The answer is not one that the authorization server gives. Nothing was changed; begin again.',
+  },
+  ERR_AUTHORIZATION_INTERRUPTED: {
+    kind: 'reauthorization',
+    action: 'The code of the sign-in was sent and its answer was lost, so the code is spent. Sign in once more.',
+  },
   ERR_CREDENTIAL_UNREADABLE: {
     kind: 'keyRing',
     action: 'Restore the credential from a backup, or register it again.',
@@ -71,6 +114,22 @@ export const ERROR_CATALOGUE = {
     kind: 'reauthorization',
     action:
       'A refresh was interrupted after it was sent and its answer was lost; the grant is gone. Authorize again, and set reuseGraceMs if the server has a reuse grace window.',
+  },
+  ERR_OAUTH2_NO_REFRESH_TOKEN: {
+    kind: 'reauthorization',
+    action: 'The server gave no refresh token at the sign-in. Ask for one (docs/oauth2.md) and authorize again.',
+  },
+  ERR_OAUTH2_ENDPOINT_MISSING: {
+    kind: 'configuration',
+    action: 'Give the endpoint that the message names, or an issuer whose metadata has it.',
+  },
+  ERR_OAUTH2_PKCE_UNSUPPORTED: {
+    kind: 'configuration',
+    action: 'The server offers no PKCE with S256, without which a stolen code is worth something. Use another server.',
+  },
+  ERR_OAUTH2_TOKEN_NOT_BOUND: {
+    kind: 'configuration',
+    action: 'The server gave a plain bearer token. Turn DPoP on at the server for this client, or take "dpop" out.',
   },
   ERR_OAUTH2_REQUEST_REFUSED: {
     kind: 'configuration',

@@ -1,4 +1,11 @@
 export { createEmbeddedClient } from './embedded-client.ts';
+export type {
+  Authorization,
+  AuthorizationAnswer,
+  AuthorizeOptions,
+  Reauthorized,
+  ReauthorizeOptions,
+} from './authorizations.ts';
 export { CredentialEngine } from './engine.ts';
 export type { EngineOptions, MasterKey, Registered, RegisterInput } from './engine.ts';
 export { ACCESS_SCOPES } from './client.ts';
@@ -46,7 +53,7 @@ export type { SignatureVerdict, VerifyOptions, WebhookHeaders } from './webhooks
 export type { NewWebhook, WebhookStatus } from './webhooks/webhook.ts';
 export type { Webhooks, WebhookTest } from './webhooks/webhooks.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
-export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
+export type { ClientTls, Clock, Fetch, FetchInit, Logger, Ports, RandomSource } from './ports.ts';
 export { BasicDriver } from './protocols/basic/driver.ts';
 export type { BasicDriverOptions } from './protocols/basic/driver.ts';
 export type { BasicRotationHook, BasicRotationStep } from './protocols/basic/rotation.ts';
@@ -65,11 +72,16 @@ export { escapeLdapFilter } from './protocols/ldap/filter.ts';
 export { parseLdapUrl } from './protocols/ldap/url.ts';
 export type { LdapUrl, SearchScope } from './protocols/ldap/url.ts';
 export type {
+  AuthorizationCompletion,
+  AuthorizationDriver,
+  AuthorizationPrompt,
+  BegunAuthorization,
   Confirmation,
   DriverInput,
   Entered,
   Issued,
   Material,
+  ProofRequest,
   ProtocolDriver,
   RefreshTraits,
   TestResult,

@@ -24,3 +24,10 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 export function isJsonObject(value: unknown): value is JsonObject {
   return isPlainObject(value);
 }
+
+/** A copy as JSON keeps it: members that are undefined are left out. */
+export function toJsonObject(value: object): JsonObject {
+  const copy: unknown = JSON.parse(JSON.stringify(value));
+  if (isJsonObject(copy)) return copy;
+  throw new TypeError('Expected a JSON object.');
+}

@@ -32,7 +32,15 @@ export interface RandomSource {
   bytes(length: number): Buffer;
 }
 
+/** What a client shows of itself in a TLS handshake: PEM texts. The key is SECRET. */
+export interface ClientTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface FetchInit extends RequestInit {
+  /** Connects with this client certificate, on a connection that serves this request alone. */
+  readonly tls?: ClientTls;
   /**
    * Called once, when the connection stands and nothing has left yet. What it answers is called in the same turn in which the
    * first byte is written. When either throws, nothing is sent. Only a fetch that `connectsFirst` knows it.
@@ -72,8 +80,14 @@ export const systemRandom: RandomSource = { bytes: (length) => randomBytes(lengt
 export const systemFetch: Fetch = Object.assign(fetchOfSystem, { connectsFirst: true });
 
 function fetchOfSystem(url: string, init: FetchInit = {}): Promise<Response> {
-  const { beforeWrite, ...plain } = init;
-  return beforeWrite === undefined ? globalThis.fetch(url, plain) : connectedFetch(url, plain, beforeWrite);
+  const { beforeWrite = allow, tls, ...plain } = init;
+  const isPlain = init.beforeWrite === undefined && tls === undefined;
+  // Node's own fetch can neither say when it is connected nor show a certificate.
+  return isPlain ? globalThis.fetch(url, plain) : connectedFetch(url, plain, beforeWrite, tls);
+}
+
+function allow(): Promise<() => void> {
+  return Promise.resolve(noop);
 }
 
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };

@@ -34,6 +34,13 @@ export function refusal(record: CredentialRecord, now: Date): CredentialError {
       credentialId,
     });
   }
+  if (record.state === 'pending.authorizing') {
+    return new ReauthorizationRequiredError(
+      'ERR_CREDENTIAL_NOT_AUTHORIZED',
+      'Nobody has signed in for this credential yet.',
+      { credentialId },
+    );
+  }
   return new ReauthorizationRequiredError(
     'ERR_CREDENTIAL_NEEDS_USER',
     'This credential has expired and cannot be refreshed.',

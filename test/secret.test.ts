@@ -56,6 +56,7 @@ describe('a released secret', () => {
 describe('unwrap()', () => {
   /** Every file that may take a secret out of its holder, and what for. */
   const ALLOWED: Readonly<Record<string, string>> = {
+    'cli/commands/authorize.ts': 'the address that a person pasted',
     'cli/commands/edit.ts': 'a new secret, on its way into an update',
     'cli/commands/key.ts': 'two entries of a new passphrase, compared',
     'cli/commands/register.ts': 'registration',
@@ -64,6 +65,7 @@ describe('unwrap()', () => {
     'inspection/address.ts': 'addresses that a person or a process opens the inspector with',
     'inspection/gate.ts': 'digest that the token of a request is compared with',
     'inspection/publisher.ts': 'the header of the connection to the relay',
+    'lifecycle/authorization.ts': 'what a sign-in has begun with, sealed and opened; the hash of its state',
     'lifecycle/refresh.ts': 'fingerprint of a single-use token',
     'lifecycle/sealed-grant.ts': 'encoding of a grant before it is sealed and after it was opened',
     'protocols/basic/driver.ts': 'requests and material',
@@ -71,7 +73,9 @@ describe('unwrap()', () => {
     'protocols/ldap/driver.ts': 'logins, the key of a pool, material',
     'protocols/ldap/ldap-directory.ts': 'a password that a person typed, at its bind',
     'protocols/ldap/rotation.ts': 'old and new passwords of an account',
+    'protocols/oauth2/authorization.ts': 'what completing a sign-in takes',
     'protocols/oauth2/driver.ts': 'requests and material',
+    'protocols/oauth2/opened.ts': 'the parts of a credential for one call',
     'sessions/tokens.ts': 'hashes that tokens are found by',
     'vault/envelope.ts': 'the data key at work',
     'vault/kdf.ts': 'derivation from a passphrase',

@@ -27,8 +27,11 @@ export const SERVERS = [
   {
     name: 'samba',
     debian: 'samba-ad-dc samba-ad-provision openssl',
-    isInstalled: () => existsSync('/usr/share/samba/setup/provision.ldif') && hasCommand('samba-tool') && hasCommand('samba'),
+    isInstalled: () =>
+      existsSync('/usr/share/samba/setup/provision.ldif') && hasCommand('samba-tool') && hasCommand('samba'),
   },
+  // openssl makes the certificates that clients and servers show.
+  { name: 'certificates', debian: 'openssl', isInstalled: () => hasCommand('openssl') },
   { name: 'redis', debian: 'redis-server', isInstalled: () => hasCommand('redis-server') },
 ];
 

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { ACCESS_SCOPES } from '../client.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
+import { authorize, type AuthorizeCommandOptions } from './commands/authorize.ts';
 import { backup, restore, type RestoreCommandOptions } from './commands/backup.ts';
 import {
   deleteCredential,
@@ -59,6 +60,7 @@ export function createProgram(context: CommandContext, version: string): Command
     });
   addSetup(program, context);
   addRegister(program, context);
+  addAuthorize(program, context);
   addVerbs(program, context);
   addEdits(program, context);
   addWebhooks(program, context);
@@ -93,7 +95,14 @@ function addRegister(program: Command, context: CommandContext): void {
     .option('--issuer <url>', 'authorization server, for discovery')
     .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
     .option('--client-id <id>', 'client id')
-    .option('--grant-type <type>', 'client_credentials (default) or refresh_token')
+    .option(
+      '--grant-type <type>',
+      'client_credentials (default), refresh_token, authorization_code, device_code, token_exchange or jwt_bearer',
+    )
+    .option(
+      '--client-authentication <method>',
+      'client_secret_basic (default), none, private_key_jwt, …: docs/oauth2.md',
+    )
     .option('--scope <scope>', 'scopes, separated by spaces')
     .option('--test-url <url>', 'a resource that answers 2xx to a good token')
     .option('--allow-insecure-transport', 'allow http:// endpoints')
@@ -113,6 +122,21 @@ function addRegister(program: Command, context: CommandContext): void {
     )
     .action((_options: object, command: Command) =>
       register(context, command.optsWithGlobals<RegisterCommandOptions>()),
+    );
+}
+
+function addAuthorize(program: Command, context: CommandContext): void {
+  program
+    .command('authorize')
+    .description('sign in, for the first time or again')
+    .argument('<credential>', ID)
+    .option('--device', 'show a code to enter on another device')
+    .option('--callback-url <uri>', 'redirect URI of a machine elsewhere; paste the address that the browser ends at')
+    .option('--port <port>', 'port of the callback on 127.0.0.1 (default: any that is free)', portArgument)
+    .option('--no-browser', 'do not open a browser')
+    .option('--for <duration>', 'wait so long: 90s, 3m (default: 10m)', durationArgument)
+    .action((id: string, _options: object, command: Command) =>
+      authorize(context, command.optsWithGlobals<AuthorizeCommandOptions>(), id),
     );
 }
 

@@ -1,7 +1,11 @@
 import type { SecretPart } from './secret-input.ts';
 
 const CLIENT_SECRET: SecretPart = { name: 'clientSecret', question: 'Client secret' };
-const REFRESH_TOKEN: SecretPart = { name: 'refreshToken', question: 'Refresh token' };
+const GRANT_PARTS: Readonly<Record<string, SecretPart>> = {
+  refresh_token: { name: 'refreshToken', question: 'Refresh token' },
+  token_exchange: { name: 'subjectToken', question: 'Subject token' },
+  jwt_bearer: { name: 'assertionKey', question: 'Private key' },
+};
 const PASSWORD: SecretPart = { name: 'password', question: 'Password' };
 const STANDBY_PASSWORD: SecretPart = { name: 'standbyPassword', question: 'Password of the standby account' };
 const ROTATOR_PASSWORD: SecretPart = { name: 'rotatorPassword', question: 'Password of the account that resets it' };
@@ -17,6 +21,16 @@ export function secretPartsOf(protocol: string, config: Readonly<Record<string, 
     case 'basic':
       return config['rotationWebhookUrl'] === undefined ? [PASSWORD] : [PASSWORD, WEBHOOK_SECRET];
     default:
-      return config['grantType'] === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
+      return oauth2Parts(config);
   }
+}
+
+function oauth2Parts({ grantType, clientAuthentication }: Readonly<Record<string, unknown>>): readonly SecretPart[] {
+  const own = typeof grantType === 'string' ? GRANT_PARTS[grantType] : undefined;
+  const client = clientAuthentication === 'none' ? [] : [clientPart(clientAuthentication)];
+  return own === undefined ? client : [...client, own];
+}
+
+function clientPart(clientAuthentication: unknown): SecretPart {
+  return clientAuthentication === 'private_key_jwt' ? { name: 'clientKey', question: 'Private key' } : CLIENT_SECRET;
 }

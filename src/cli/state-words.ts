@@ -42,6 +42,9 @@ const REASON_WORDS: Readonly<Record<Reason, string>> = {
   ambiguousRefresh: 'its refresh was interrupted and the token may be spent',
   expiryReached: 'its token has expired',
   revokedByUser: 'it was revoked here',
+  authorized: 'somebody signed in',
+  authorizationFailed: 'the sign-in failed',
+  authorizationInterrupted: 'the sign-in was interrupted and its code is spent',
   revokedUpstream: 'the other side says that it was revoked there',
   keepAlive: 'its grant would have lapsed from disuse',
   settingsChanged: 'its settings were changed',
@@ -49,6 +52,7 @@ const REASON_WORDS: Readonly<Record<Reason, string>> = {
 
 const EVENT_WORDS: Readonly<Record<EventType, string>> = {
   'credential.registered': 'registered',
+  'credential.authorized': 'signed in',
   'credential.refreshed': 'refreshed',
   'credential.expiringSoon': 'expiring soon',
   'credential.degraded': 'degraded',
@@ -115,6 +119,7 @@ export function nextActionCell(credential: CredentialSummary, now: Date): Cell {
     case 'pending.misconfigured':
       return { text: 'you: correct it', short: 'correct it' };
     case 'pending.authorizing':
+      return { text: 'you: sign in', short: 'sign in' };
     case 'expired.needsUser':
     case 'valid.degraded':
       return { text: 'you: authorize again', short: 'authorize' };
@@ -151,7 +156,8 @@ export function troubleText({ state, failure, reason }: CredentialSummary): stri
   if (state === 'valid.fresh') return null;
   if (state === 'revoked.byUser') return `The other side was not told; revoke it again. ${failureText(failure)}`;
   if (lifecycleStateOf(state) === 'refreshing' && state !== 'refreshing.ambiguous') return null;
-  if (failure === null) return state === 'pending.unverified' ? null : `${capitalized(reasonText(reason))}.`;
+  const isAwaited = state === 'pending.unverified' || state === 'pending.authorizing';
+  if (failure === null) return isAwaited ? null : `${capitalized(reasonText(reason))}.`;
   return failureText(failure);
 }
 

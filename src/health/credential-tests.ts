@@ -46,7 +46,8 @@ export class CredentialTests {
     return this.#flights.run(id, async () => {
       const record = await requireRecord(this.#surroundings, id);
       const state = lifecycleStateOf(record.state);
-      const hopeless = state === 'revoked' || record.state === 'expired.needsUser';
+      const waits = record.state === 'pending.authorizing' || record.state === 'expired.needsUser';
+      const hopeless = state === 'revoked' || waits;
       if (!isAlive(record, this.#now()) && !hopeless) await this.#hooks.refresh(record, 'refreshRequested');
       return this.#finish(await this.#execute(id));
     });

@@ -65,7 +65,10 @@ function unusable(surroundings: Surroundings, record: CredentialRecord): Omit<Ex
   const { failure } = record;
   const error = isRevoked(record)
     ? errorOfCode('ERR_CREDENTIAL_REVOKED', 'This credential was revoked.')
-    : failure && errorOfCode(failure.code, failure.message);
+    : failure
+      ? errorOfCode(failure.code, failure.message)
+      : record.state === 'pending.authorizing' &&
+        errorOfCode('ERR_CREDENTIAL_NOT_AUTHORIZED', 'Nobody has signed in yet.');
   if (error) return { ...failed(surroundings, record, error), tries: 0 };
   const message = 'The credential has no usable grant.';
   return { result: failedResult(surroundings, record, message), code: 'ERR_CREDENTIAL_NEEDS_USER', tries: 0 };

@@ -36,6 +36,10 @@ export class Awakening {
     await this.#awake(record, { type: 'expiry.reached', settled });
   }
 
+  async authorized(record: CredentialRecord, settled: Settled): Promise<void> {
+    await this.#awake(record, { type: 'authorization.completed', settled });
+  }
+
   async tested(record: CredentialRecord, success: boolean): Promise<void> {
     await this.#awake(record, { type: success ? 'test.passed' : 'test.failed' });
   }

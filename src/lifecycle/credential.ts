@@ -1,6 +1,7 @@
 import { z } from 'zod/v4';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { isErrorCode, StorageError, type ErrorCode } from '../errors.ts';
+import { pendingAuthorizationSchema, type PendingAuthorization } from './pending-authorization.ts';
 
 export type CredentialId = string;
 
@@ -50,6 +51,9 @@ export const REASONS = [
   'ambiguousRefresh',
   'expiryReached',
   'revokedByUser',
+  'authorized',
+  'authorizationFailed',
+  'authorizationInterrupted',
   'revokedUpstream',
   'keepAlive',
   'settingsChanged',
@@ -66,8 +70,8 @@ export interface RecordedFailure {
   readonly at: Date;
 }
 
-/** Which of a credential's sealed values: what its owner entered, or what the other side granted. */
-export type SecretField = 'registered' | 'grant';
+/** Which of a credential's sealed values: what its owner entered, what the other side granted, what a sign-in has begun with. */
+export type SecretField = 'registered' | 'grant' | 'authorization';
 
 /** Names one immutable sealed value. The record points at the values that count; others are garbage. */
 export interface SecretPointer {
@@ -109,6 +113,8 @@ export interface CredentialRecord {
   readonly health: Health;
   readonly registered: SecretPointer;
   readonly grant: SecretPointer | null;
+  /** Sign-ins that have begun, and for a while those that have ended; several may wait at once. */
+  readonly authorizations: readonly PendingAuthorization[];
   /** Counts committed grants. */
   readonly generation: number;
   /** Why the current grant was obtained. */
@@ -162,7 +168,7 @@ export const STATE_NAMES: readonly LifecycleState[] = ['pending', 'valid', 'refr
 
 const instant = z.iso.datetime().transform((text) => new Date(text));
 const pointer = z.strictObject({
-  field: z.enum(['registered', 'grant']),
+  field: z.enum(['registered', 'grant', 'authorization']),
   generation: z.int().nonnegative(),
   attemptId: z.string(),
 });
@@ -184,6 +190,7 @@ const recordSchema = z.strictObject({
   health: z.enum(['unknown', 'healthy', 'failing']),
   registered: pointer,
   grant: pointer.nullable(),
+  authorizations: z.array(pendingAuthorizationSchema),
   generation: z.int().nonnegative(),
   generationReason: z.enum(REASONS),
   revision: z.int().positive(),
@@ -227,6 +234,7 @@ const DUE_TIMES = ['refreshDueAt', 'testDueAt', 'rotationDueAt', 'noticeDueAt'] 
 
 /** What a record of version 1 did not have. */
 const ADDED_IN_2 = {
+  authorizations: [],
   grantExpiresAt: null,
   idleExpiresAt: null,
   secretExpiresAt: null,

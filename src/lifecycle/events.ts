@@ -11,6 +11,7 @@ import {
 /** Facts about credentials, named `<noun>.<past participle>`. */
 export const EVENT_TYPES = [
   'credential.registered',
+  'credential.authorized',
   'credential.refreshed',
   'credential.expiringSoon',
   'credential.degraded',

@@ -53,7 +53,7 @@ export function parseAttempt(text: string): Attempt {
 }
 
 /** Name of the sealed value that the attempt's answer is kept under. */
-export function attemptPointer(attempt: Attempt): SecretPointer {
+export function attemptPointer(attempt: Pick<Attempt, 'generation' | 'attemptId'>): SecretPointer {
   return { field: 'grant', generation: attempt.generation, attemptId: attempt.attemptId };
 }
 

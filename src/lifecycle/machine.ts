@@ -31,6 +31,7 @@ export type MachineEvent =
   | { readonly type: 'credential.refresh'; readonly reason: Reason; readonly claim: Claim | null }
   | { readonly type: 'credential.revoke' }
   | { readonly type: 'expiry.reached'; readonly settled: Settled }
+  | { readonly type: 'authorization.completed'; readonly settled: Settled }
   | { readonly type: 'test.passed' }
   | { readonly type: 'test.failed' };
 
@@ -137,6 +138,8 @@ const REFRESH_SETTLEMENTS = [
   settledAs('valid.degraded'),
   settledAs('pending.unverified'),
   settledAs('pending.misconfigured'),
+  // The code of a sign-in was sent and its answer was lost.
+  settledAs('pending.authorizing'),
   settledAs('refreshing.ambiguous'),
   // Another holder has the credential now; this actor has nothing left to do.
   settledAs('refreshing.claimed', 'refreshing.ambiguous'),
@@ -183,6 +186,21 @@ function expiredAs<S extends StatePath>(state: S) {
   } as const;
 }
 
+type Completion = { event: Extract<MachineEvent, { type: 'authorization.completed' }> };
+/** A person has signed in: the new grant counts, whatever was there before. */
+const AUTHORIZED = {
+  description: 'the record is valid.fresh',
+  guard: {
+    type: 'isSettledAs',
+    params: ({ event }: Completion) => ({ outcome: event.settled, state: 'valid.fresh' as const }),
+  },
+  target: '#credential.lifecycle.valid.fresh',
+  actions: [
+    { type: 'recordSettlement', params: ({ event }: Completion) => ({ outcome: event.settled }) },
+    { type: 'announce', params: ({ event }: Completion) => ({ outcome: event.settled }) },
+  ],
+} as const;
+
 /**
  * The life of one credential: pure sequencing of commands and facts, without secrets, clock or timers. Effects are the
  * actors `claimRefresh`, `sendRefresh` and `revokeCredential`, given by `credentialMachine.provide({ actors })`; due times
@@ -199,7 +217,7 @@ export const credentialMachine = machineSetup.createMachine({
         pending: {
           initial: 'unverified',
           states: { unverified: {}, misconfigured: {}, authorizing: {} },
-          on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE },
+          on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE, 'authorization.completed': AUTHORIZED },
         },
         valid: {
           initial: 'fresh',
@@ -207,6 +225,7 @@ export const credentialMachine = machineSetup.createMachine({
           on: {
             'credential.refresh': REFRESH,
             'credential.revoke': REVOKE,
+            'authorization.completed': AUTHORIZED,
             'expiry.reached': [
               expiredAs('expired.needsUser'),
               expiredAs('expired.retrying'),
@@ -253,13 +272,19 @@ export const credentialMachine = machineSetup.createMachine({
                 onError: FAILED,
               },
             },
-            ambiguous: { on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE } },
+            ambiguous: {
+              on: {
+                'credential.refresh': REFRESH,
+                'credential.revoke': REVOKE,
+                'authorization.completed': AUTHORIZED,
+              },
+            },
           },
         },
         expired: {
           initial: 'retrying',
           states: { retrying: {}, needsUser: {} },
-          on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE },
+          on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE, 'authorization.completed': AUTHORIZED },
         },
         revoked: {
           initial: 'byUser',

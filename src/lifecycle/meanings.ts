@@ -27,8 +27,11 @@ export const STATE_MEANINGS: Readonly<Record<StatePath, StateMeaning>> = {
     meaning: 'The other side refuses client or request: the owner must correct the settings.',
     reasons: ['configurationFailure'],
   },
-  'pending.authorizing': { meaning: 'A person has to sign in first. No protocol leads here yet.', reasons: [] },
-  'valid.fresh': { meaning: 'The token lives; its refresh has a due time.', reasons: ['refreshed'] },
+  'pending.authorizing': {
+    meaning: 'A person has to sign in first.',
+    reasons: ['registered', 'authorizationFailed', 'authorizationInterrupted'],
+  },
+  'valid.fresh': { meaning: 'The token lives; its refresh has a due time.', reasons: ['refreshed', 'authorized'] },
   'valid.expiringSoon': {
     meaning: 'The token lives, but its refresh failed for a passing cause and is tried again.',
     reasons: ['transientFailure'],

@@ -8,6 +8,7 @@ import {
   type RecordedFailure,
   type StatePath,
 } from './credential.ts';
+import { isUnderWay } from './pending-authorization.ts';
 
 /** Pure decisions: `{ decision, reason }` from a record and an instant. No clock, no randomness, no effects. */
 export interface Decision<D extends string> {
@@ -98,6 +99,12 @@ export function decideUse(record: CredentialRecord, now: Date): UseDecision {
   if (state === 'revoked' || record.state === 'expired.needsUser' || record.state === 'pending.misconfigured') {
     return { decision: 'refuse', reason: record.reason };
   }
+  if (record.state === 'pending.authorizing') {
+    // What a sign-in that was interrupted has brought may be stored already.
+    return record.authorizations.some(isUnderWay)
+      ? { decision: 'refreshFirst', reason: 'recovering' }
+      : { decision: 'refuse', reason: record.reason };
+  }
   const backingOff = isBackingOff(record, now);
   if (!isAlive(record, now)) {
     if (backingOff) return { decision: 'refuse', reason: record.reason };
@@ -154,7 +161,8 @@ export function decideDue(record: CredentialRecord, now: Date): DueDecision {
   const state = lifecycleStateOf(record.state);
   if (record.refreshDueAt === null || now < record.refreshDueAt || state === 'revoked')
     return { decision: 'none', reason: record.reason };
-  if (state === 'refreshing') return { decision: 'refresh', reason: 'recovering' };
+  if (state === 'refreshing' || record.state === 'pending.authorizing')
+    return { decision: 'refresh', reason: 'recovering' };
   if (record.pausedAt !== null) return decidePaused(record, now);
   if (state === 'valid' && !canRefresh(record, now)) {
     return isAlive(record, now)

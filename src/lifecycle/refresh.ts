@@ -17,6 +17,7 @@ import { HeldClaim, LEASE_MS } from './held-claim.ts';
 import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff, isWithinGrace } from './policy.ts';
+import { recoverAuthorizations } from './authorization-recovery.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 import { commitGrant, recordFailure, settleAmbiguous, settleLost } from './settle.ts';
 import { saveGrant, spooledAnswer } from './spool.ts';
@@ -65,7 +66,11 @@ async function takeClaim(surroundings: Surroundings, input: ClaimInput, signal: 
 async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, claim: Claim): Promise<Outcome> {
   const { records, ports } = surroundings;
   // A row read before the claim is stale.
-  const record = await requireRecord(surroundings, input.credentialId);
+  const record = await recoverAuthorizations(
+    surroundings,
+    await requireRecord(surroundings, input.credentialId),
+    claim,
+  );
   const now = ports.clock.now();
   if (isAnswered(record, input, now)) {
     await records.releaseClaim(claim);
@@ -107,6 +112,7 @@ const IN_PROGRESS: Outcome = {
 /** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */
 function isAnswered(record: CredentialRecord, input: ClaimInput, now: Date): boolean {
   if (record.generation > input.generation || lifecycleStateOf(record.state) === 'revoked') return true;
+  if (record.state === 'pending.authorizing') return true;
   if (input.reason !== 'refreshRequested' && needsPerson(record)) return true;
   const backingOff = isBackingOff(record, now);
   return input.reason !== 'refreshRequested' && backingOff && lifecycleStateOf(record.state) !== 'refreshing';

@@ -24,7 +24,14 @@ export async function revokeCredential(
     const now = ports.clock.now();
     const next = revised(
       record,
-      { state: 'revoked.byUser', reason: 'revokedByUser', refreshDueAt: null, retryNotBefore: null, failure: null },
+      {
+        state: 'revoked.byUser',
+        reason: 'revokedByUser',
+        refreshDueAt: null,
+        retryNotBefore: null,
+        failure: null,
+        authorizations: [],
+      },
       now,
     );
     const events = eventsOf(['credential.revoked'], next, ports);

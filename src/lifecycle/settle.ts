@@ -16,6 +16,7 @@ import {
 import type { EventType } from './events.ts';
 import { attemptPointer, isOpen, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
+import { authorizationPointers } from './pending-authorization.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   isAnswerLost,
@@ -52,7 +53,7 @@ export interface Answered extends UnderWay {
 export async function sealGrant(
   surroundings: Surroundings,
   record: CredentialRecord,
-  attempt: Attempt,
+  attempt: Pick<Attempt, 'generation' | 'attemptId'>,
   issued: Issued,
 ): Promise<void> {
   const { ports, vault } = surroundings;
@@ -123,12 +124,13 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
 }
 
 /** Deletes what nothing points at any more. Readers that hold the record before this one still find its grant. */
-async function collectGarbage(
+export async function collectGarbage(
   { vault, ports }: Surroundings,
   record: CredentialRecord,
   previous: CredentialRecord['grant'],
 ): Promise<void> {
-  const keep = [record.registered, record.grant, previous].filter((pointer) => pointer !== null);
+  const pointers = [record.registered, record.grant, previous, ...authorizationPointers(record.authorizations)];
+  const keep = pointers.filter((pointer) => pointer !== null);
   try {
     await vault.collect(record, keep, record.generation);
   } catch (error) {
@@ -301,7 +303,10 @@ async function writeSettlement(
     const stored = await requireRecord(surroundings, record.id);
     // Superseded, or revoked: the store is right. An edit without a claim (health, settings) is built upon.
     const isEdit = stored.revision !== expectedRevision && stored.generation === seen.generation;
-    if (!isEdit || lifecycleStateOf(stored.state) === 'revoked') return settledAt(stored);
+    if (!isEdit || lifecycleStateOf(stored.state) === 'revoked') {
+      await records.releaseClaim(claim);
+      return settledAt(stored);
+    }
     record = stored;
   }
 }

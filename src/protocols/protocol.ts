@@ -1,14 +1,26 @@
 import { ConfigurationError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
-import type { Ports } from '../ports.ts';
+import type { ClientTls, Ports } from '../ports.ts';
 import type { Secret } from '../secret.ts';
 import type { Directory } from './directory.ts';
 
-/** What a caller puts on its request. */
+/** A request that a proof is made for. */
+export interface ProofRequest {
+  readonly method: string;
+  readonly url: string;
+  /** What the resource server gave in its last `DPoP-Nonce` header, when it asked for one (RFC 9449 §9). */
+  readonly nonce?: string | undefined;
+}
+
+/** What a caller puts on its request. All of it is SECRET. */
 export interface Material {
   readonly headers: Readonly<Record<string, string>>;
   /** Requests to a directory (LDAP), over connections that are kept; absent where headers are what is given. */
   readonly directory?: Directory;
+  /** The certificate that the connection has to show: the other side binds the material to it (RFC 8705 §3). */
+  readonly tls?: ClientTls;
+  /** For material that is bound to a key (RFC 9449): the headers of this one request, instead of `headers`. */
+  readonly proof?: (request: ProofRequest) => Promise<Readonly<Record<string, string>>>;
   /** `null` when the other side did not say. */
   readonly expiresAt: Date | null;
   /** Give this to `reportRejected` when the other side refuses the material. */
@@ -49,6 +61,8 @@ export interface Issued {
   readonly idleExpiresAt?: Date | null;
   /** When the registered secret ends (password, key, certificate). Absent: what was known stays. */
   readonly secretExpiresAt?: Date | null;
+  /** What its owner should know at once, in plain words without a secret: for example why this cannot be refreshed. */
+  readonly advice?: string;
 }
 
 /**
@@ -87,6 +101,51 @@ export interface RotationDriver {
   finish(input: RotationInput): Promise<void>;
   /** Ends a secret that is no longer in use, or a candidate that was dropped. */
   retire(input: DriverInput & { readonly retired: Secret<JsonObject> }): Promise<'retired' | 'unsupported'>;
+}
+
+/** What a person has to do to sign in. */
+export type AuthorizationPrompt =
+  | { readonly kind: 'redirect'; readonly url: string }
+  | {
+      readonly kind: 'device';
+      readonly userCode: string;
+      readonly verificationUri: string;
+      /** The same with the code in it; `null` when the server gives none. */
+      readonly verificationUriComplete: string | null;
+    };
+
+/** An authorization that has begun at the other side. */
+export interface BegunAuthorization {
+  readonly prompt: AuthorizationPrompt;
+  /** Names it in the answer (`state`, RFC 6749 §4.1.1): random, and known to nobody else. */
+  readonly state: Secret<string>;
+  /** What completing it takes. It is sealed in the store until then. */
+  readonly begun: Secret<JsonObject>;
+  readonly expiresAt: Date;
+}
+
+export interface AuthorizationCompletion extends DriverInput {
+  readonly begun: Secret<JsonObject>;
+  /** The parameters that came to the redirect URI; `null` when the other side is asked until the person has decided. */
+  readonly parameters: URLSearchParams | null;
+  /** Called at each sign that the person has not decided yet. */
+  readonly onPending: () => void;
+}
+
+/** Lets a person sign in, in two halves with any time and a restart between them. */
+export interface AuthorizationDriver {
+  /** Whether there is nothing to begin with until a person has signed in. */
+  needsPerson(config: JsonObject): boolean;
+  /**
+   * @param redirectUri Where the other side may send the person back to; `null` for a device that has no browser. The prompt
+   *   says which of the two it became.
+   * @throws ConfigurationError `ERR_AUTHORIZATION_UNSUPPORTED`
+   */
+  begin(input: DriverInput, redirectUri: string | null): Promise<BegunAuthorization>;
+  /** The `state` in what came back; `null` when there is none, or more than one. */
+  stateOf(parameters: URLSearchParams): Secret<string> | null;
+  /** Turns the answer into a grant. Calls `beforeSend` right before the answer is spent, if it can be spent only once. */
+  complete(input: AuthorizationCompletion, beforeSend: BeforeSend): Promise<Issued>;
 }
 
 /** Writes down that a request is about to leave. Its answer tells, without waiting, whether it still may. */
@@ -153,7 +212,7 @@ export interface ProtocolDriver {
    */
   refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued>;
   /** Turns a grant into material. No request is made for it. `input` is there where `materialNeedsSecret` asks for it. */
-  material(grant: Secret<JsonObject>, input?: MaterialInput): Pick<Material, 'headers' | 'directory'>;
+  material(grant: Secret<JsonObject>, input?: MaterialInput): Omit<Material, 'expiresAt' | 'generation'>;
   /** There are no tokens: the material is made of the registered secret. */
   readonly materialNeedsSecret?: boolean;
   /** Asks the other side whether the grant is still accepted. */
@@ -164,6 +223,8 @@ export interface ProtocolDriver {
   test(input: DriverInput): Promise<TestResult>;
   /** Ends the grant at the other side, when it offers that. */
   revoke(input: DriverInput): Promise<'revoked' | 'unsupported'>;
+  /** Absent when nobody signs in by this protocol. */
+  readonly authorization?: AuthorizationDriver;
   /** Absent when this protocol cannot replace a secret by itself. */
   readonly rotation?: RotationDriver;
   /** Gives back what the driver holds open (connections). Called once, when the engine closes. */

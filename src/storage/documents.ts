@@ -183,7 +183,7 @@ const revocationSchema = z.strictObject({
   credentialId: z.string(),
   value: z
     .strictObject({
-      field: z.enum(['registered', 'grant']),
+      field: z.enum(['registered', 'grant', 'authorization']),
       generation: z.int().nonnegative(),
       attemptId: z.string(),
     })

@@ -69,7 +69,7 @@ export function requireSecretStorable(key: SecretKey, metadata: SecretMetadata |
 const instant = z.iso.datetime().transform((text) => new Date(text));
 const keySchema = z.tuple([
   z.string().refine(isStorable),
-  z.enum(['registered', 'grant']),
+  z.enum(['registered', 'grant', 'authorization']),
   z.int().nonnegative(),
   z.string().refine(isStorable),
 ]);

@@ -1,6 +1,7 @@
 import { isCredentialError } from '../errors.ts';
 import type { CredentialId, CredentialRecord, SecretPointer } from '../lifecycle/credential.ts';
 import { newId, revised, wait } from '../lifecycle/effects.ts';
+import { isAwaited } from '../lifecycle/pending-authorization.ts';
 import type { Claim } from '../storage/record-store.ts';
 import { forEachRecord, type KeyWork, type KeyWorkOptions } from './key-work.ts';
 import { isSamePointer, type SealedValue, type Vault } from './vault.ts';
@@ -100,14 +101,14 @@ async function reseal(work: KeyWork, id: CredentialId, claim: Claim, tally: Tall
 
 /** Deletes what is under an old key and can never be pointed at again. */
 async function collectStale(
-  { vault }: KeyWork,
+  { vault, ports }: KeyWork,
   record: CredentialRecord,
   unreferenced: readonly SealedValue[],
   tally: Tally,
 ): Promise<LeftReason | null> {
   let left: LeftReason | null = null;
   for (const { pointer } of unreferenced) {
-    if (await isGarbage(vault, record, pointer)) {
+    if (await isGarbage(vault, record, pointer, ports.clock.now())) {
       await vault.delete(record, pointer);
       tally.collected += 1;
     } else {
@@ -122,7 +123,8 @@ async function collectStale(
  * and nothing points at may be an update under way, unless it is what a pass that was killed has left: then the value that
  * counts holds the same.
  */
-async function isGarbage(vault: Vault, record: CredentialRecord, pointer: SecretPointer): Promise<boolean> {
+async function isGarbage(vault: Vault, record: CredentialRecord, pointer: SecretPointer, now: Date): Promise<boolean> {
+  if (pointer.field === 'authorization') return !isAwaited(record.authorizations, pointer, now);
   if (pointer.field === 'grant') return pointer.generation <= record.generation;
   return vault.holdSame(record, pointer, record.registered);
 }

@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Leaves standard input open, for what is typed later. */
+  readonly keepInput?: boolean;
 }
 
 export interface Running {
@@ -23,10 +25,13 @@ export interface Running {
 }
 
 /** Starts the built command as a person would, with nothing in its environment but what the test gives. */
-export function startCommand(argv: readonly string[], { cwd, env = {}, input = '' }: RunOptions): Running {
+export function startCommand(
+  argv: readonly string[],
+  { cwd, env = {}, input = '', keepInput = false }: RunOptions,
+): Running {
   const child = spawn(process.execPath, [BIN, ...argv], { cwd, env: { HOME: cwd, ...env }, stdio: 'pipe' });
   child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
+  if (!keepInput) child.stdin.end(input);
   const finished = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]).then(
     ([output, errors]): Finished => ({ exitCode: child.exitCode, output, errors }),
   );

@@ -1,53 +1,61 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '../support/folder.ts';
 
-export interface KeyPair {
-  readonly certificate: string;
+export interface Certified {
+  readonly cert: string;
   readonly key: string;
-  readonly certificateFile: string;
-  readonly keyFile: string;
 }
 
-const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+/** An authority of a test's own, made with openssl, and what it certifies. */
+export class TestAuthority {
+  readonly cert: string;
+  readonly #folder = temporaryFolder();
 
-/** A certificate authority of a test run, with its files in one folder. */
-export class CertificateAuthority {
-  readonly certificate: string;
-  readonly certificateFile: string;
-  readonly #folder: string;
-  #issued = 0;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.certificateFile = join(folder, 'ca.pem');
-    const files = ['-keyout', join(folder, 'ca.key'), '-out', this.certificateFile];
-    const extension = ['-addext', 'basicConstraints=critical,CA:TRUE'];
-    openssl(['req', '-x509', ...KEY, '-days', '30', '-subj', '/CN=Test CA', ...extension, ...files]);
-    this.certificate = readFileSync(this.certificateFile, 'utf8');
+  constructor() {
+    const { key, cert } = this.#selfSigned('ca', ['-addext', 'basicConstraints=critical,CA:TRUE']);
+    this.cert = cert;
+    writeFileSync(join(this.#folder.path, 'ca.key'), key);
   }
 
-  /** `names` are subject alternative names as openssl writes them; `days` may lie in the past. */
-  issue(subject: string, { names = '', days = 30 }: { names?: string; days?: number } = {}): KeyPair {
-    this.#issued += 1;
-    const path = (suffix: string): string => join(this.#folder, `issued-${String(this.#issued)}.${suffix}`);
-    openssl(['req', ...KEY, '-subj', subject, '-keyout', path('key'), '-out', path('csr')]);
-    writeFileSync(
-      path('ext'),
-      `${names === '' ? '' : `subjectAltName=${names}\n`}basicConstraints=critical,CA:FALSE\n`,
-    );
-    const authority = ['-CA', this.certificateFile, '-CAkey', join(this.#folder, 'ca.key'), '-CAcreateserial'];
-    const files = ['-in', path('csr'), '-extfile', path('ext'), '-out', path('pem')];
-    openssl(['x509', '-req', ...authority, '-days', String(days), ...files]);
-    return {
-      certificate: readFileSync(path('pem'), 'utf8'),
-      key: readFileSync(path('key'), 'utf8'),
-      certificateFile: path('pem'),
-      keyFile: path('key'),
-    };
+  issue(name: string, alternativeName: string): Certified {
+    const at = (suffix: string): string => join(this.#folder.path, `${name}.${suffix}`);
+    const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`];
+    openssl(['req', ...ec, '-keyout', at('key'), '-out', at('csr')]);
+    writeFileSync(at('ext'), `subjectAltName=${alternativeName}\nbasicConstraints=critical,CA:FALSE\n`);
+    const authority = ['-CA', join(this.#folder.path, 'ca.crt'), '-CAkey', join(this.#folder.path, 'ca.key')];
+    const signed = ['-CAcreateserial', '-days', '30', '-extfile', at('ext'), '-out', at('crt')];
+    openssl(['x509', '-req', '-in', at('csr'), ...authority, ...signed]);
+    return { cert: readFileSync(at('crt'), 'utf8'), key: readFileSync(at('key'), 'utf8') };
+  }
+
+  selfSigned(name: string): Certified {
+    return this.#selfSigned(name, []);
+  }
+
+  dispose(): void {
+    this.#folder.dispose();
+  }
+
+  #selfSigned(name: string, extensions: readonly string[]): Certified {
+    const at = (suffix: string): string => join(this.#folder.path, `${name}.${suffix}`);
+    const ec = [
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '30',
+      '-subj',
+      `/CN=${name}`,
+    ];
+    openssl(['req', '-x509', ...ec, ...extensions, '-keyout', at('key'), '-out', at('crt')]);
+    return { cert: readFileSync(at('crt'), 'utf8'), key: readFileSync(at('key'), 'utf8') };
   }
 }
 
 function openssl(args: readonly string[]): void {
-  execFileSync('openssl', args, { stdio: 'pipe' });
+  execFileSync('openssl', args, { stdio: 'ignore' });
 }

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { elementsBetween, encodeElement, readHeader } from '../../src/protocols/ldap/ber.ts';
-import type { KeyPair } from './certificates.ts';
+import type { KeyPair } from './certificate-authority.ts';
 
 export const OPERATIONS = { bind: 0x60, search: 0x63, extended: 0x77, unbind: 0x42, abandon: 0x50 } as const;
 

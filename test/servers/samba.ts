@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Attribute, Change, Client } from 'ldapts';
 import { eventually } from '../support/eventually.ts';
-import { CertificateAuthority } from './certificates.ts';
+import { CertificateAuthority } from './certificate-authority.ts';
 import { freePort, serverFolder, ServerProcess } from './process.ts';
 
 // A server shares its machine with everything else that runs there; no test of one asserts a time.

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'ldapts';
 import { eventually } from '../support/eventually.ts';
-import { CertificateAuthority, type KeyPair } from './certificates.ts';
+import { CertificateAuthority, type KeyPair } from './certificate-authority.ts';
 import { freePort, serverFolder, ServerProcess } from './process.ts';
 
 // A server shares its machine with everything else that runs there; no test of one asserts a time.

@@ -24,6 +24,7 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     health: 'unknown',
     registered: { field: 'registered', generation: 0, attemptId: 'registered' },
     grant: null,
+    authorizations: [],
     generation: 0,
     generationReason: 'registered',
     revision: 1,

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { isPlainObject } from '../../json.ts';
+import { Secret } from '../../secret.ts';
 import { lifecycleStateOf } from '../../lifecycle/credential.ts';
-import { printJson, type CommandContext, type GlobalOptions } from '../context.ts';
+import { printJson, printLine, type CommandContext, type GlobalOptions } from '../context.ts';
 import { withEngine } from '../database-location.ts';
 import { exitCodeOfState } from '../exit-codes.ts';
 import { malformed, readFileText, readSecret, type SecretSource } from '../secret-input.ts';
@@ -15,6 +16,7 @@ export interface ConfigFlags {
   readonly tokenEndpoint?: string;
   readonly clientId?: string;
   readonly grantType?: string;
+  readonly clientAuthentication?: string;
   readonly scope?: string;
   readonly testUrl?: string;
   readonly allowInsecureTransport?: boolean;
@@ -30,6 +32,10 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource, Con
   readonly test: boolean;
 }
 
+function namesSource({ secretStdin, secretFile, secretEnv }: SecretSource): boolean {
+  return secretStdin === true || secretFile !== undefined || secretEnv !== undefined;
+}
+
 /** `credlife register`: stores a credential and tests it. Exit code 0 when it is valid, 3 when it is pending. */
 export async function register(context: CommandContext, options: RegisterCommandOptions): Promise<void> {
   if (options.config === '-' && options.secretStdin === true) {
@@ -37,8 +43,10 @@ export async function register(context: CommandContext, options: RegisterCommand
   }
   const usual = options.protocol === 'oauth2' ? { grantType: 'client_credentials' } : {};
   const config = { ...usual, ...(await readConfig(context, options.config)), ...configOfFlags(options) };
+  const parts = secretPartsOf(options.protocol, config);
   await withEngine(context, options, async (engine) => {
-    const secret = await readSecret(context, options, secretPartsOf(options.protocol, config));
+    const isPublic = parts.length === 0 && !namesSource(options);
+    const secret = isPublic ? Secret.of({}) : await readSecret(context, options, parts);
     const { state, test, credential } = await engine.register({
       protocol: options.protocol,
       name: options.name,
@@ -55,6 +63,10 @@ export async function register(context: CommandContext, options: RegisterCommand
       return;
     }
     await printCredential(context, options, engine, credential);
+    if (state === 'pending.authorizing') {
+      printLine(context.output, `Sign in with: credlife authorize ${credential.id}`);
+      return;
+    }
     if (test) printTest(context, options.name, test);
   });
 }
@@ -79,7 +91,9 @@ function parseJson(text: string): unknown {
 }
 
 export function configOfFlags(options: ConfigFlags): Record<string, unknown> {
-  const { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport } = options;
-  const flags = { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport };
+  const { issuer, tokenEndpoint, clientId, grantType, clientAuthentication, scope, testUrl } = options;
+  const { allowInsecureTransport } = options;
+  const server = { issuer, tokenEndpoint, testUrl, allowInsecureTransport };
+  const flags = { ...server, clientId, grantType, clientAuthentication, scope };
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }

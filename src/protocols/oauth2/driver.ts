@@ -1,6 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
-import { isCredentialError } from '../../errors.ts';
-import { canonicalJson, type JsonObject } from '../../json.ts';
+import { isCredentialError, ReauthorizationRequiredError } from '../../errors.ts';
+import { canonicalJson, toJsonObject, type JsonObject } from '../../json.ts';
 import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
@@ -18,60 +18,67 @@ import type {
 } from '../protocol.ts';
 import { definedMembers } from '../schema.ts';
 import { sendOnce } from '../send-once.ts';
+import { signAssertion } from './assertion.ts';
+import { OAuth2Authorization } from './authorization.ts';
+import { bindGrant } from './binding.ts';
+import { clientTlsOf } from './client-authentication.ts';
 import {
+  isUserGrant,
   parseOAuth2Config,
   parseOAuth2Grant,
   parseOAuth2Secret,
   type OAuth2Config,
   type OAuth2Grant,
-  type OAuth2Secret,
 } from './config.ts';
+import { generateDPoPKey } from './dpop.ts';
+import { open } from './opened.ts';
+import { materialOf, protectedResourceRequest } from './protected-resource.ts';
 import {
-  bearerRequest,
   clientCredentialsGrantRequest,
-  discoveryRequest,
+  hostOf,
   introspectionRequest,
+  jwtBearerGrantRequest,
   refreshTokenGrantRequest,
   revocationRequest,
+  tokenExchangeGrantRequest,
   type Exchange,
+  type TokenResponse,
 } from './request.ts';
-import { processTokenResponse, withoutEmptyRefreshToken } from './response.ts';
-
-const METADATA_LIFE_MS = 600_000;
-
-interface Opened {
-  readonly config: OAuth2Config;
-  readonly secret: OAuth2Secret;
-  readonly grant: OAuth2Grant | null;
-  readonly signal: AbortSignal;
-}
+import { processTokenResponse } from './response.ts';
+import { AuthorizationServers } from './server-metadata.ts';
+import { tokenFetch } from './token-fetch.ts';
 
 /** How a credential's grant can be checked at the other side, best first. */
 type Check = { readonly kind: 'testUrl' | 'userinfo' | 'introspection'; readonly endpoint: string };
 
-/** OAuth 2.0 (RFC 6749): client credentials and refresh-token grants with rotation. */
+/** OAuth 2.0 (RFC 6749) and OpenID Connect: every grant of `docs/oauth2.md`. */
 export class OAuth2Driver implements ProtocolDriver {
   readonly protocol = 'oauth2';
+  readonly authorization: OAuth2Authorization;
   readonly #ports: Ports;
   readonly #fetch: Fetch;
-  readonly #metadata = new Map<string, { readonly server: ServerMetadata; readonly fetchedAt: Date }>();
+  readonly #servers: AuthorizationServers;
 
   constructor(ports: Ports) {
     this.#ports = ports;
     this.#fetch = boundedFetch(ports.fetch, () => ports.clock.now());
+    this.#servers = new AuthorizationServers(this.#fetch, ports.clock);
+    this.authorization = new OAuth2Authorization({ ports, servers: this.#servers, fetch: this.#fetch });
   }
 
   parseConfig(config: unknown): JsonObject {
-    return definedMembers(parseOAuth2Config(config));
+    return toJsonObject(parseOAuth2Config(config));
   }
 
   parseSecret(secret: unknown, config: JsonObject): JsonObject {
-    return definedMembers(parseOAuth2Secret(secret, parseOAuth2Config(config)));
+    return toJsonObject(parseOAuth2Secret(secret, parseOAuth2Config(config)));
   }
 
   identity(config: JsonObject): JsonObject {
-    const { issuer, tokenEndpoint, clientId, grantType, scope } = parseOAuth2Config(config);
-    return { issuer: issuer ?? null, tokenEndpoint: tokenEndpoint ?? null, clientId, grantType, scope: scope ?? null };
+    const { issuer, tokenEndpoint, clientId, grantType, scope, resources, audience } = parseOAuth2Config(config);
+    const target = toJsonObject({ resources, audience });
+    const server = { issuer: issuer ?? null, tokenEndpoint: tokenEndpoint ?? null };
+    return { ...server, clientId, grantType, scope: scope ?? null, ...target };
   }
 
   /** A refresh token that was entered anew begins a grant of its own; another client secret does not end the one there is. */
@@ -89,7 +96,7 @@ export class OAuth2Driver implements ProtocolDriver {
 
   refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits {
     const { config, secret, grant } = open({ ...input, signal: NEVER });
-    const spends = config.grantType === 'refresh_token' ? (grant?.refreshToken ?? secret.refreshToken ?? null) : null;
+    const spends = isUserGrant(config) ? (grant?.refreshToken ?? secret.refreshToken ?? null) : null;
     return {
       spends: spends === null ? null : Secret.of(spends),
       reuseGraceMs: config.reuseGraceMs,
@@ -100,32 +107,51 @@ export class OAuth2Driver implements ProtocolDriver {
   async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret, grant } = opened;
-    const server = await this.#serverOf(opened);
+    const server = await this.#servers.of(config, opened.signal);
+    const dpopKey = config.dpop === true ? (grant?.dpopKey ?? (await generateDPoPKey())) : null;
     // The server's metadata may take a request of its own; only the token request spends the token.
-    const fetch: Fetch = async (url, init = {}) =>
-      withoutEmptyRefreshToken(await sendOnce(this.#fetch, url, init, beforeSend), () => {
-        this.#ports.logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
-      });
-    const exchange: Exchange = { ...opened, server, fetch };
+    const { logger } = this.#ports;
+    const fetch = tokenFetch(this.#fetch, { logger, beforeSend, hasIssuer: config.issuer !== undefined });
+    const exchange: Exchange = { ...opened, server, fetch, dpopKey };
     const requestedAt = this.#ports.clock.now();
     const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
-    const response =
-      config.grantType === 'refresh_token' && previousRefreshToken !== null
-        ? await refreshTokenGrantRequest(exchange, previousRefreshToken)
-        : await clientCredentialsGrantRequest(exchange);
-    return processTokenResponse(response, { config, previousRefreshToken, requestedAt });
+    const response = await this.#tokenRequest(exchange, previousRefreshToken);
+    const issued = processTokenResponse(response, { config, previousRefreshToken, requestedAt });
+    const binding = { dpopKey, tls: clientTlsOf(secret), tokenType: response.token_type, isFirst: grant === null };
+    return bindGrant(issued, parseOAuth2Grant(issued.grant.unwrap()), binding);
   }
 
-  material(grant: Secret<JsonObject>): Pick<Material, 'headers'> {
-    return { headers: { authorization: `Bearer ${parseOAuth2Grant(grant.unwrap()).accessToken}` } };
+  async #tokenRequest(exchange: Exchange, refreshToken: string | null): Promise<TokenResponse> {
+    const { config, secret, server } = exchange;
+    switch (config.grantType) {
+      case 'client_credentials':
+        return clientCredentialsGrantRequest(exchange);
+      case 'token_exchange':
+        return tokenExchangeGrantRequest(exchange);
+      case 'jwt_bearer': {
+        const { clock, random } = this.#ports;
+        const tokenEndpoint = server.token_endpoint ?? server.issuer;
+        return jwtBearerGrantRequest(exchange, await signAssertion(config, secret, { tokenEndpoint, clock, random }));
+      }
+      default:
+        if (refreshToken !== null) return refreshTokenGrantRequest(exchange, refreshToken);
+        throw new ReauthorizationRequiredError(
+          'ERR_OAUTH2_NO_REFRESH_TOKEN',
+          `There is no refresh token of ${hostOf(exchange)} to get another access token with.`,
+        );
+    }
+  }
+
+  material(grant: Secret<JsonObject>): Omit<Material, 'expiresAt' | 'generation'> {
+    return materialOf(parseOAuth2Grant(grant.unwrap()), this.#ports);
   }
 
   async confirm(input: DriverInput): Promise<Confirmation> {
     const opened = open(input);
-    const server = await this.#serverOf(opened);
+    const server = await this.#servers.of(opened.config, opened.signal);
     const check = checkOf(opened.config, server);
     if (check === null || opened.grant === null) return 'unconfirmable';
-    return this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+    return this.#check(check, { ...opened, server, fetch: this.#fetch, dpopKey: null }, opened.grant);
   }
 
   /** It presents a token, and a wrong token locks nobody out. */
@@ -136,12 +162,12 @@ export class OAuth2Driver implements ProtocolDriver {
   async test(input: DriverInput): Promise<TestResult> {
     const opened = open(input);
     const startedAt = this.#ports.clock.hostTime().ms;
-    const server = await this.#serverOf(opened);
+    const server = await this.#servers.of(opened.config, opened.signal);
     const check = checkOf(opened.config, server);
     const outcome =
       check === null || opened.grant === null
         ? 'unconfirmable'
-        : await this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+        : await this.#check(check, { ...opened, server, fetch: this.#fetch, dpopKey: null }, opened.grant);
     const endpoint = check?.endpoint ?? server.token_endpoint ?? server.issuer;
     return {
       success: outcome !== 'rejected',
@@ -158,18 +184,22 @@ export class OAuth2Driver implements ProtocolDriver {
 
   async revoke(input: DriverInput): Promise<'revoked' | 'unsupported'> {
     const opened = open(input);
-    const server = await this.#serverOf(opened);
+    const server = await this.#servers.of(opened.config, opened.signal);
     // Before the first refresh the only token that lives there is the one that its owner entered.
     const refreshToken = opened.grant?.refreshToken ?? opened.secret.refreshToken ?? null;
     const accessToken = opened.grant?.accessToken ?? null;
     if (server.revocation_endpoint === undefined || (refreshToken ?? accessToken) === null) return 'unsupported';
-    await revocationRequest({ ...opened, server, fetch: this.#fetch }, { refreshToken, accessToken });
+    await revocationRequest({ ...opened, server, fetch: this.#fetch, dpopKey: null }, { refreshToken, accessToken });
     return 'revoked';
   }
 
   async #check(check: Check, exchange: Exchange, grant: OAuth2Grant): Promise<Confirmation> {
     if (check.kind !== 'introspection') {
-      const status = await bearerRequest(check.endpoint, grant, exchange);
+      const status = await protectedResourceRequest(check.endpoint, grant, {
+        ...exchange,
+        ...this.#ports,
+        fetch: this.#fetch,
+      });
       if (status === 401) return 'rejected';
       return status < 300 ? 'accepted' : 'unconfirmable';
     }
@@ -181,41 +211,9 @@ export class OAuth2Driver implements ProtocolDriver {
       throw error;
     }
   }
-
-  async #serverOf({ config, signal }: Opened): Promise<ServerMetadata> {
-    const discovered = config.tokenEndpoint === undefined ? await this.#discover(config, signal) : undefined;
-    return {
-      issuer: config.issuer ?? new URL(config.tokenEndpoint ?? '').origin,
-      ...discovered,
-      ...(config.tokenEndpoint !== undefined && { token_endpoint: config.tokenEndpoint }),
-      ...(config.introspectionEndpoint !== undefined && { introspection_endpoint: config.introspectionEndpoint }),
-      ...(config.revocationEndpoint !== undefined && { revocation_endpoint: config.revocationEndpoint }),
-    };
-  }
-
-  async #discover(config: OAuth2Config, signal: AbortSignal): Promise<ServerMetadata> {
-    const issuer = config.issuer ?? '';
-    const now = this.#ports.clock.now();
-    const known = this.#metadata.get(issuer);
-    if (known && now.getTime() - known.fetchedAt.getTime() < METADATA_LIFE_MS) return known.server;
-    const { allowInsecureTransport } = config;
-    const server = await discoveryRequest(issuer, { fetch: this.#fetch, signal, allowInsecureTransport });
-    this.#metadata.set(issuer, { server, fetchedAt: now });
-    return server;
-  }
 }
 
 const NEVER = new AbortController().signal;
-
-function open(input: DriverInput): Opened {
-  const config = parseOAuth2Config(input.config);
-  return {
-    config,
-    secret: parseOAuth2Secret(input.registered.unwrap(), config),
-    grant: input.grant === null ? null : parseOAuth2Grant(input.grant.unwrap()),
-    signal: input.signal,
-  };
-}
 
 function checkOf(config: OAuth2Config, server: ServerMetadata): Check | null {
   if (config.testUrl !== undefined) return { kind: 'testUrl', endpoint: config.testUrl };

@@ -1,9 +1,11 @@
 import * as client from 'openid-client';
-import type { Fetch } from '../../ports.ts';
+import type { ClientTls, Fetch } from '../../ports.ts';
+import { clientAuthenticationOf, clientTlsOf } from './client-authentication.ts';
 import type { OAuth2Config, OAuth2Grant, OAuth2Secret } from './config.ts';
+import { dpopKeyPair, type DPoPKey } from './dpop.ts';
 import { translateDiscoveryError, translateOAuth2Error } from './errors.ts';
 
-/** The requests of RFC 6749, 7009, 7662 and 8414. Wire names stay in here and in `response.ts`. */
+/** The requests of RFC 6749, 7009, 7523, 7662, 8414 and 8693. Wire names stay in here and in `response.ts`. */
 export type TokenResponse = Awaited<ReturnType<typeof client.refreshTokenGrant>>;
 
 export interface Exchange {
@@ -12,6 +14,8 @@ export interface Exchange {
   readonly server: client.ServerMetadata;
   readonly fetch: Fetch;
   readonly signal: AbortSignal;
+  /** The key that the tokens are or will be bound to (RFC 9449); `null` for bearer tokens. */
+  readonly dpopKey: DPoPKey | null;
 }
 
 /** Authorization server metadata (RFC 8414 §3), or OpenID Connect Discovery. */
@@ -32,15 +36,54 @@ export async function discoveryRequest(
 
 /** Client credentials grant, RFC 6749 §4.4.2. */
 export async function clientCredentialsGrantRequest(exchange: Exchange): Promise<TokenResponse> {
-  return atTokenEndpoint(exchange, (configuration) =>
-    client.clientCredentialsGrant(configuration, scopeParameter(exchange.config)),
+  return atTokenEndpoint(exchange, (configuration, options) =>
+    client.clientCredentialsGrant(configuration, tokenParameters(exchange.config), options),
   );
 }
 
 /** Refreshing an access token, RFC 6749 §6. */
 export async function refreshTokenGrantRequest(exchange: Exchange, refreshToken: string): Promise<TokenResponse> {
-  return atTokenEndpoint(exchange, (configuration) =>
-    client.refreshTokenGrant(configuration, refreshToken, scopeParameter(exchange.config)),
+  const { config } = exchange;
+  const parameters = tokenParameters(config);
+  parameters.delete('audience');
+  // What a person granted may be less than what was asked for, and more than that may not be asked for here.
+  if (config.grantType !== 'refresh_token') parameters.delete('scope');
+  return atTokenEndpoint(exchange, (configuration, options) =>
+    client.refreshTokenGrant(configuration, refreshToken, parameters, options),
+  );
+}
+
+/** Token exchange, RFC 8693 §2.1. */
+export async function tokenExchangeGrantRequest(exchange: Exchange): Promise<TokenResponse> {
+  const { config, secret } = exchange;
+  const { subjectTokenType, actorTokenType, requestedTokenType } = config.tokenExchange ?? {};
+  const parameters = tokenParameters(config);
+  const named = {
+    subject_token: secret.subjectToken,
+    subject_token_type: subjectTokenType,
+    actor_token: secret.actorToken,
+    actor_token_type: secret.actorToken === undefined ? undefined : actorTokenType,
+    requested_token_type: requestedTokenType,
+  };
+  for (const [name, value] of Object.entries(named)) if (value !== undefined) parameters.set(name, value);
+  return grantRequest(exchange, 'urn:ietf:params:oauth:grant-type:token-exchange', parameters);
+}
+
+/** JWT-bearer grant, RFC 7523 §2.1. */
+export async function jwtBearerGrantRequest(exchange: Exchange, assertion: string): Promise<TokenResponse> {
+  const parameters = tokenParameters(exchange.config);
+  parameters.set('assertion', assertion);
+  return grantRequest(exchange, 'urn:ietf:params:oauth:grant-type:jwt-bearer', parameters);
+}
+
+/** A token request of any other grant type. */
+export async function grantRequest(
+  exchange: Exchange,
+  grantType: string,
+  parameters: URLSearchParams,
+): Promise<TokenResponse> {
+  return atTokenEndpoint(exchange, (configuration, options) =>
+    client.genericGrantRequest(configuration, grantType, parameters, options),
   );
 }
 
@@ -66,46 +109,51 @@ export async function revocationRequest(
   });
 }
 
-/** A request with the access token as bearer token (RFC 6750 §2.1). Returns the HTTP status. */
-export async function bearerRequest(
-  url: string,
-  grant: OAuth2Grant,
-  options: { fetch: Fetch; signal: AbortSignal },
-): Promise<number> {
-  const response = await options.fetch(url, {
-    headers: { authorization: `Bearer ${grant.accessToken}`, accept: '*/*' },
-    signal: options.signal,
-  });
-  return response.status;
-}
-
 async function atTokenEndpoint<T>(
   exchange: Exchange,
-  request: (configuration: client.Configuration) => Promise<T>,
+  request: (configuration: client.Configuration, options: client.DPoPOptions) => Promise<T>,
 ): Promise<T> {
   try {
-    return await request(configurationOf(exchange));
+    const configuration = configurationOf(exchange);
+    return await request(configuration, await dpopOptions(exchange, configuration));
   } catch (error) {
-    throw translateOAuth2Error(error, new URL(exchange.server.token_endpoint ?? exchange.server.issuer).host);
+    throw translateOAuth2Error(error, hostOf(exchange));
   }
 }
 
-function configurationOf({ config, secret, server, fetch, signal }: Exchange): client.Configuration {
-  const authentication =
-    config.clientAuthentication === 'client_secret_post'
-      ? client.ClientSecretPost(secret.clientSecret)
-      : client.ClientSecretBasic(secret.clientSecret);
-  const configuration = new client.Configuration(server, config.clientId, undefined, authentication);
-  configuration[client.customFetch] = customFetch(fetch, signal);
+/** Host of the token endpoint, for messages. */
+export function hostOf({ server }: Pick<Exchange, 'server'>): string {
+  return new URL(server.token_endpoint ?? server.issuer).host;
+}
+
+/** What makes openid-client send a proof, and repeat a request once that the server wants a nonce in. */
+export async function dpopOptions(
+  { dpopKey }: Pick<Exchange, 'dpopKey'>,
+  configuration: client.Configuration,
+): Promise<client.DPoPOptions> {
+  return dpopKey === null ? {} : { DPoP: client.getDPoPHandle(configuration, await dpopKeyPair(dpopKey)) };
+}
+
+export function configurationOf({ config, secret, server, fetch, signal }: Exchange): client.Configuration {
+  const tls = clientTlsOf(secret);
+  const metadata = tls === undefined ? undefined : { use_mtls_endpoint_aliases: true };
+  const authentication = clientAuthenticationOf(config, secret, server);
+  const configuration = new client.Configuration(server, config.clientId, metadata, authentication);
+  configuration[client.customFetch] = customFetch(fetch, signal, tls);
   if (config.allowInsecureTransport) client.allowInsecureRequests(configuration);
   return configuration;
 }
 
-function customFetch(fetch: Fetch, signal: AbortSignal): client.CustomFetch {
+function customFetch(fetch: Fetch, signal: AbortSignal, tls?: ClientTls): client.CustomFetch {
   return (url, { method, headers, body }) =>
-    fetch(url, { method, headers, ...(body !== undefined && { body }), signal });
+    fetch(url, { method, headers, ...(body !== undefined && { body }), signal, ...(tls !== undefined && { tls }) });
 }
 
-function scopeParameter(config: OAuth2Config): Record<string, string> {
-  return config.scope === undefined ? {} : { scope: config.scope };
+/** Scope, audience and resources (RFC 8707 §2.2), as every token request repeats them. */
+export function tokenParameters({ scope, audience, resources = [] }: OAuth2Config): URLSearchParams {
+  const parameters = new URLSearchParams();
+  if (scope !== undefined) parameters.set('scope', scope);
+  if (audience !== undefined) parameters.set('audience', audience);
+  for (const resource of resources) parameters.append('resource', resource);
+  return parameters;
 }

@@ -1,7 +1,7 @@
-import { isPlainObject } from '../../json.ts';
+import { isPlainObject, toJsonObject } from '../../json.ts';
 import { Secret } from '../../secret.ts';
 import type { Issued } from '../protocol.ts';
-import type { OAuth2Config, OAuth2Grant } from './config.ts';
+import { isUserGrant, type OAuth2Config, type OAuth2Grant } from './config.ts';
 import type { TokenResponse } from './request.ts';
 
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400;
@@ -17,14 +17,14 @@ export function processTokenResponse(
   const { config, previousRefreshToken, requestedAt } = context;
   const grant: OAuth2Grant = {
     accessToken: response.access_token,
-    refreshToken: config.grantType === 'refresh_token' ? refreshTokenOf(response, previousRefreshToken) : null,
+    refreshToken: isUserGrant(config) ? refreshTokenOf(response, previousRefreshToken) : null,
     scope: typeof response.scope === 'string' ? response.scope : null,
   };
   return {
-    grant: Secret.of(grant),
+    grant: Secret.of(toJsonObject(grant)),
     issuedAt: requestedAt,
     expiresAt: expiryOf(response.expires_in, requestedAt),
-    refreshable: config.grantType === 'client_credentials' || grant.refreshToken !== null,
+    refreshable: !isUserGrant(config) || grant.refreshToken !== null,
   };
 }
 

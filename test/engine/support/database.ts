@@ -16,6 +16,8 @@ export interface SeenDatabase {
   /** Credentials whose last attempt was sent and has no outcome. */
   openAttempts(): number;
   lastAttempt(id: string): SeenAttempt | null;
+  /** The whole record as stored. */
+  recordOf(id: string): Record<string, unknown>;
   /** The record's settings as stored. */
   configOf(id: string): object;
   secretsOf(id: string): { field: string; generation: number }[];
@@ -38,6 +40,8 @@ export function openDatabase(folder: string): SeenDatabase {
       const text = pluck('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1').get(id);
       return text === undefined ? null : (JSON.parse(text) as SeenAttempt);
     },
+    recordOf: (id) =>
+      JSON.parse(pluck('SELECT record FROM records WHERE id = ?').get(id) ?? '{}') as Record<string, unknown>,
     configOf: (id) =>
       JSON.parse(pluck(`SELECT record ->> 'config' FROM records WHERE id = ?`).get(id) ?? '{}') as object,
     secretsOf: (id) =>

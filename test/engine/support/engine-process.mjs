@@ -15,6 +15,8 @@ const verbs = {
   use: async (id) => (await engine.use(id)).generation,
   refresh: async (id) => (await engine.refresh(id)).generation,
   get: (id) => engine.get(id),
+  authorize: (id, options) => engine.authorize(id, options),
+  reauthorize: (id, answer) => engine.reauthorize(id, answer),
   reportRejected: (id, generation) => engine.reportRejected(id, generation),
   adopt: (entry) => engine.adopt(entry),
   /** Refreshes each credential again and again, until the process is killed. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CredentialEvent } from '../../../src/lifecycle/events.ts';
 import { MASTER_KEY } from '../../support/engine.ts';
 
-type Verb = 'use' | 'refresh' | 'get' | 'reportRejected' | 'adopt' | 'hammer' | 'close';
+type Verb = 'use' | 'refresh' | 'get' | 'reportRejected' | 'authorize' | 'reauthorize' | 'adopt' | 'hammer' | 'close';
 
 interface Message {
   readonly ready?: true;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { encodeElement } from '../../../src/protocols/ldap/ber.ts';
 import { RECEIVE_BOUNDS } from '../../../src/protocols/ldap/guarded-socket.ts';
 import type { LdapDriver } from '../../../src/protocols/ldap/driver.ts';
-import { CertificateAuthority, type KeyPair } from '../../servers/certificates.ts';
+import { CertificateAuthority, type KeyPair } from '../../servers/certificate-authority.ts';
 import {
   entry,
   FakeLdapServer,

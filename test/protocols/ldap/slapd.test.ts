@@ -237,7 +237,13 @@ describe('L1, L2: names that are hostile', () => {
   it.each(NAMES)('%j is one user, to the filter and to the distinguished name', async (name) => {
     const dn = `uid=${escapeLdapDn(name)},${PEOPLE}`;
     await server.asAdmin((client) =>
-      client.add(dn, { objectClass: ['inetOrgPerson'], uid: name, cn: name, sn: 'hostile', userPassword: 'H0stile-Passw0rd' }),
+      client.add(dn, {
+        objectClass: ['inetOrgPerson'],
+        uid: name,
+        cn: name,
+        sn: 'hostile',
+        userPassword: 'H0stile-Passw0rd',
+      }),
     );
     for (const config of [{}, { userDnTemplate: `uid={username},${PEOPLE}` }]) {
       const answer = await directoryOf(driver, entry(config)).authenticate(name, 'H0stile-Passw0rd');

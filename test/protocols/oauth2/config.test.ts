@@ -1,8 +1,19 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { isCredentialError } from '../../../src/errors.ts';
 import { parseOAuth2Config, parseOAuth2Secret } from '../../../src/protocols/oauth2/config.ts';
 
 const config = { issuer: 'https://as.example', grantType: 'client_credentials', clientId: 'c' };
+
+const exchange = { tokenExchange: { subjectTokenType: 'urn:ietf:params:oauth:token-type:access_token' } };
+const PEM = { type: 'pkcs8', format: 'pem' } as const;
+const EC_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export(PEM);
+const SMALL_KEY = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export(PEM);
+const ENCRYPTED_KEY = generateKeyPairSync('ed25519').privateKey.export({
+  ...PEM,
+  cipher: 'aes-256-cbc',
+  passphrase: 'hunter2',
+});
 
 function problemOf(operation: () => unknown): string {
   try {
@@ -45,13 +56,55 @@ it.each<[string, unknown, string]>([
   ['no number at all', { ...config, reuseGraceMs: Number.NaN }, 'config.reuseGraceMs must be of type'],
   ['a negative grace', { ...config, reuseGraceMs: -1 }, 'config.reuseGraceMs is too small'],
   ['a member that it does not know', { ...config, secrett: 'hunter2' }, 'config has unknown members: secrett'],
+  ['a resource with a fragment', { ...config, resources: ['https://api.example/#a'] }, 'config.resources.0 must be'],
+  ['a resource that is no URI', { ...config, resources: ['api'] }, 'config.resources.0 must be'],
+  ['no resource at all', { ...config, resources: [] }, 'config.resources is too small'],
+  [
+    'a state of its own',
+    { ...config, authorizationParameters: { state: 'x' } },
+    'config.authorizationParameters must not',
+  ],
+  ['an exchange without a type', { ...config, grantType: 'token_exchange' }, 'config.tokenExchange is needed'],
+  ['an unknown way in', { ...config, clientAuthentication: 'password' }, 'config.clientAuthentication must be one of'],
+  ['an unknown algorithm', { ...config, clientKeyAlgorithm: 'none' }, 'config.clientKeyAlgorithm must be one of'],
+  [
+    'plain http for people',
+    { ...config, authorizationEndpoint: 'http://as.example/a' },
+    'config.authorizationEndpoint must',
+  ],
   ['a scope with a line break', { ...config, scope: 'a\nb' }, 'config.scope has the wrong form'],
 ])('refuses %s', (_sentence, value, problem) => {
   expect(problemOf(() => parseOAuth2Config(value))).toContain(`The field ${problem}`);
 });
 
 it.each<[string, string, unknown, string]>([
-  ['no secret', 'client_credentials', {}, 'secret.clientSecret must be of type string'],
+  ['no secret', 'client_credentials', {}, 'secret.clientSecret is needed'],
+  [
+    'a key that is none',
+    'jwt_bearer',
+    { clientSecret: 'hunter2', assertionKey: 'hunter2' },
+    'secret.assertionKey must be',
+  ],
+  ['an assertion without a key', 'jwt_bearer', { clientSecret: 'hunter2' }, 'secret.assertionKey is needed'],
+  [
+    'half a certificate',
+    'client_credentials',
+    { clientSecret: 'hunter2', tlsKey: EC_KEY },
+    'secret.tlsCertificate and',
+  ],
+  [
+    'a small RSA key',
+    'client_credentials',
+    { clientSecret: 'hunter2', clientKey: SMALL_KEY },
+    'secret.clientKey must be',
+  ],
+  [
+    'an encrypted key',
+    'client_credentials',
+    { clientSecret: 'hunter2', clientKey: ENCRYPTED_KEY },
+    'secret.clientKey must be',
+  ],
+  ['no subject token', 'token_exchange', { clientSecret: 'hunter2' }, 'secret.subjectToken is needed'],
   ['an empty secret', 'client_credentials', { clientSecret: '' }, 'secret.clientSecret is too small'],
   ['a number', 'client_credentials', { clientSecret: 5 }, 'secret.clientSecret must be of type string'],
   [
@@ -62,7 +115,7 @@ it.each<[string, string, unknown, string]>([
   ],
   ['a refresh grant without a token', 'refresh_token', { clientSecret: 'hunter2' }, 'secret.refreshToken is needed'],
 ])('refuses a secret: %s', (_sentence, grantType, secret, problem) => {
-  expect(problemOf(() => parseOAuth2Secret(secret, parseOAuth2Config({ ...config, grantType })))).toContain(
-    `The field ${problem}`,
+  expect(problemOf(() => parseOAuth2Secret(secret, parseOAuth2Config({ ...config, ...exchange, grantType })))).toMatch(
+    new RegExp(`^The fields? ${problem}`),
   );
 });

@@ -1,0 +1,159 @@
+import * as client from 'openid-client';
+import { z } from 'zod/v4';
+import {
+  ConfigurationError,
+  ReauthorizationRequiredError,
+  TransientError,
+  type CredentialError,
+} from '../../errors.ts';
+import { configurationOf, dpopOptions, hostOf, tokenParameters, type Exchange, type TokenResponse } from './request.ts';
+import { dpopKeySchema } from './dpop.ts';
+import { translateOAuth2Error } from './errors.ts';
+
+/** What the first half of an authorization leaves for the second. All of it is SECRET. */
+export const begunCodeSchema = z.strictObject({
+  kind: z.literal('redirect'),
+  redirectUri: z.string(),
+  state: z.string(),
+  /** PKCE, RFC 7636 §4.1. */
+  codeVerifier: z.string(),
+  /** OpenID Connect Core §3.1.2.1; `null` when no ID token is asked for. */
+  nonce: z.string().nullable(),
+  dpopKey: dpopKeySchema.nullable(),
+});
+export type BegunCode = z.infer<typeof begunCodeSchema>;
+
+/** @throws ConfigurationError `ERR_OAUTH2_PKCE_UNSUPPORTED` when the metadata names other ways only */
+export function requirePkce(server: client.ServerMetadata): void {
+  const methods = server.code_challenge_methods_supported;
+  if (methods === undefined || methods.includes('S256')) return;
+  const { host } = new URL(server.issuer);
+  throw new ConfigurationError('ERR_OAUTH2_PKCE_UNSUPPORTED', `${host} does not offer PKCE with S256.`);
+}
+
+/**
+ * A place where a browser may be sent back to with a code: https, this machine, or a program's own scheme (RFC 8252 §7).
+ *
+ * @throws ConfigurationError `ERR_CONFIG_MALFORMED`
+ */
+export function requireRedirectUri(
+  text: string,
+  { allowInsecureTransport }: { allowInsecureTransport: boolean },
+): void {
+  const url = URL.parse(text);
+  const loopback = url !== null && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  const plain = url?.protocol === 'http:' && (loopback || allowInsecureTransport);
+  const own = url !== null && /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(url.protocol);
+  const bare = url?.search === '' && url.hash === '' && url.username === '' && !/[?#]/.test(text);
+  if (bare && (url.protocol === 'https:' || plain || own)) return;
+  throw new ConfigurationError(
+    'ERR_CONFIG_MALFORMED',
+    'The redirect URI must be https, on this machine or of a scheme with a dot, without user, query or fragment.',
+  );
+}
+
+/** The URL that a person opens (RFC 6749 §4.1.1), sent ahead by the back channel when `pushed` (RFC 9126). */
+export async function authorizationRequest(exchange: Exchange, begun: BegunCode, pushed: boolean): Promise<string> {
+  try {
+    const configuration = configurationOf(exchange);
+    const options = await dpopOptions(exchange, configuration);
+    const parameters = await requestParameters(exchange, begun, options);
+    const url = pushed
+      ? await client.buildAuthorizationUrlWithPAR(configuration, parameters, options)
+      : client.buildAuthorizationUrl(configuration, parameters);
+    return url.href;
+  } catch (error) {
+    throw translateOAuth2Error(error, hostOf(exchange));
+  }
+}
+
+async function requestParameters(
+  { config }: Exchange,
+  { redirectUri, state, codeVerifier, nonce }: BegunCode,
+  { DPoP }: client.DPoPOptions,
+): Promise<URLSearchParams> {
+  const parameters = tokenParameters(config);
+  // OpenID Connect Core §11: without it the scope is left out without a word.
+  if (config.scope?.split(' ').includes('offline_access')) parameters.set('prompt', 'consent');
+  for (const [name, value] of Object.entries(config.authorizationParameters ?? {})) parameters.set(name, value);
+  parameters.set('redirect_uri', redirectUri);
+  parameters.set('state', state);
+  parameters.set('code_challenge', await client.calculatePKCECodeChallenge(codeVerifier));
+  parameters.set('code_challenge_method', 'S256');
+  if (nonce !== null) parameters.set('nonce', nonce);
+  if (DPoP !== undefined) parameters.set('dpop_jkt', await DPoP.calculateThumbprint());
+  return parameters;
+}
+
+/**
+ * Trades the code for tokens (RFC 6749 §4.1.3). State, issuer (RFC 9207) and the ID token's nonce must be those of the request.
+ *
+ * @throws CredentialError `ERR_AUTHORIZATION_*` for what came to the redirect URI, else the codes of token requests
+ */
+export async function authorizationCodeGrantRequest(
+  exchange: Exchange,
+  begun: BegunCode,
+  parameters: URLSearchParams,
+): Promise<TokenResponse> {
+  const { config, server } = exchange;
+  const answer = new URLSearchParams(parameters);
+  requireIssuer(answer, exchange);
+  requireSuccess(answer, hostOf(exchange));
+  const currentUrl = new URL(begun.redirectUri);
+  currentUrl.search = answer.toString();
+  const configuration = configurationOf(exchange);
+  if (config.issuer !== undefined && server.jwks_uri !== undefined) client.enableNonRepudiationChecks(configuration);
+  const checks = {
+    pkceCodeVerifier: begun.codeVerifier,
+    expectedState: begun.state,
+    ...(begun.nonce !== null && { expectedNonce: begun.nonce }),
+  };
+  const resources = new URLSearchParams(
+    (config.resources ?? []).map((resource): [string, string] => ['resource', resource]),
+  );
+  try {
+    const options = await dpopOptions(exchange, configuration);
+    return await client.authorizationCodeGrant(configuration, currentUrl, checks, resources, options);
+  } catch (error) {
+    throw translateOAuth2Error(error, hostOf(exchange));
+  }
+}
+
+/** RFC 9207 §2.4: an answer of another server is not even looked at. */
+function requireIssuer(answer: URLSearchParams, { config, server }: Exchange): void {
+  if (config.issuer === undefined) {
+    // There is nothing to compare it with; the redirect URI alone tells servers apart.
+    answer.delete('iss');
+    return;
+  }
+  const issuers = answer.getAll('iss');
+  const promised = server.authorization_response_iss_parameter_supported === true;
+  const [issuer] = issuers;
+  if (issuers.length === 0 ? !promised : issuers.length === 1 && issuer === server.issuer) return;
+  throw new ReauthorizationRequiredError(
+    'ERR_AUTHORIZATION_ISSUER_MISMATCH',
+    `The answer to the sign-in does not say that it comes from ${new URL(server.issuer).host}.`,
+  );
+}
+
+/** RFC 6749 §4.1.2.1. The description is the server's own text and is left out. */
+function requireSuccess(answer: URLSearchParams, host: string): void {
+  const error = answer.get('error');
+  if (error !== null) throw refusalOf(error, host);
+  if (answer.getAll('code').length === 1 && answer.get('code') !== '') return;
+  throw new ReauthorizationRequiredError('ERR_AUTHORIZATION_INVALID', 'The answer to the sign-in holds no code.');
+}
+
+/** What the server says instead of a code (RFC 6749 §4.1.2.1) or of a token for a device (RFC 8628 §3.5). */
+export function refusalOf(error: string, host: string): CredentialError {
+  const name = /^[a-z_]{1,40}$/.test(error) ? error : 'an unknown error';
+  switch (error) {
+    case 'access_denied':
+      return new ReauthorizationRequiredError('ERR_AUTHORIZATION_DENIED', `The sign-in at ${host} was refused.`);
+    case 'server_error':
+    case 'temporarily_unavailable':
+      return new TransientError('ERR_ENDPOINT_UNAVAILABLE', `${host} could not carry out the sign-in: ${name}.`);
+    default:
+      return new ConfigurationError('ERR_AUTHORIZATION_REFUSED', `${host} refused the sign-in: ${name}.`);
+  }
+}

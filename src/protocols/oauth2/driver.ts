@@ -16,8 +16,6 @@ import type {
   TestResult,
   TestTraits,
 } from '../protocol.ts';
-import { definedMembers } from '../schema.ts';
-import { sendOnce } from '../send-once.ts';
 import { signAssertion } from './assertion.ts';
 import { OAuth2Authorization } from './authorization.ts';
 import { bindGrant } from './binding.ts';

@@ -102,6 +102,12 @@ export class OAuth2Driver implements ProtocolDriver {
     };
   }
 
+  /** The client as the token endpoint knows it. */
+  app(input: Omit<DriverInput, 'signal'>): Secret<string> {
+    const { config, secret } = open({ ...input, signal: NEVER });
+    return Secret.of(canonicalJson([this.endpoint(input.config), config.clientId ?? null, secret.clientSecret ?? null]));
+  }
+
   async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret, grant } = opened;

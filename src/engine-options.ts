@@ -178,11 +178,14 @@ const DRIVER_METHODS = [
   'revoke',
 ] as const satisfies readonly Exclude<keyof ProtocolDriver, 'protocol'>[];
 
-/** Our own driver and a host's. Refuses one that lacks something, and a protocol that two of them speak. */
-export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDriver[]): readonly ProtocolDriver[] {
+/** Our own drivers and a host's. Refuses one that lacks something, and a protocol that two of them speak. */
+export function requireDrivers(
+  own: readonly ProtocolDriver[],
+  drivers: readonly ProtocolDriver[],
+): readonly ProtocolDriver[] {
   const isList: boolean = Array.isArray(drivers);
   if (!isList) throw new TypeError('Expected drivers to return a list.');
-  const protocols = new Set([own.protocol]);
+  const protocols = new Set(own.map(({ protocol }) => protocol));
   for (const driver of drivers) {
     const { protocol } = driver;
     if (typeof protocol !== 'string' || !/^[a-z][a-z0-9-]{0,63}$/.test(protocol)) {
@@ -193,7 +196,7 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
     if (protocols.has(protocol)) throw new TypeError(`Expected one driver for ${protocol}.`);
     protocols.add(protocol);
   }
-  return [own, ...drivers];
+  return [...own, ...drivers];
 }
 
 /** Where answers are spooled: beside a SQLite file, where the options say, or nowhere (`null`). */

@@ -150,6 +150,63 @@ export const ERROR_CATALOGUE = {
     kind: 'protocol',
     action: 'The answer is not what RFC 6749 requires. Check that the URL is the token endpoint.',
   },
+  ERR_LDAP_INVALID_CREDENTIALS: {
+    kind: 'configuration',
+    action: 'Check bind DN and password. It is not tried again by itself: each try counts towards a lockout.',
+  },
+  ERR_LDAP_PASSWORD_EXPIRED: {
+    kind: 'reauthorization',
+    action: 'The password of the account has expired. Set a new one at the directory and update the credential.',
+  },
+  ERR_LDAP_PASSWORD_MUST_CHANGE: {
+    kind: 'reauthorization',
+    action: 'The directory wants the password changed before anything else. Set a new one and update the credential.',
+  },
+  ERR_LDAP_ACCOUNT_LOCKED: {
+    kind: 'reauthorization',
+    action: 'Find out what locked the account, unlock it at the directory, then refresh the credential.',
+  },
+  ERR_LDAP_ACCOUNT_DISABLED: {
+    kind: 'reauthorization',
+    action: 'Enable the account at the directory, then refresh the credential.',
+  },
+  ERR_LDAP_ACCOUNT_EXPIRED: {
+    kind: 'reauthorization',
+    action: 'Move the end of the account at the directory, then refresh the credential.',
+  },
+  ERR_LDAP_LOGIN_RESTRICTED: {
+    kind: 'reauthorization',
+    action: 'The directory allows this login at other hours or from other machines only. Change that there.',
+  },
+  ERR_LDAP_TLS_FAILED: {
+    kind: 'configuration',
+    action:
+      'No password was sent. Check that the server offers TLS, that its certificate names this host and has not expired, and that ca holds its authority.',
+  },
+  ERR_LDAP_REFERRAL: {
+    kind: 'configuration',
+    action: 'Referrals are not followed with credentials. Give the server that holds the entries.',
+  },
+  ERR_LDAP_REQUEST_REFUSED: {
+    kind: 'configuration',
+    action: 'Check base DN, filter and the rights of the account against the result that the message names.',
+  },
+  ERR_LDAP_RESPONSE_INVALID: {
+    kind: 'protocol',
+    action: 'The answer is not what RFC 4511 requires, or larger than allowed. Check that the URL is an LDAP server.',
+  },
+  ERR_LDAP_POOL_EXHAUSTED: {
+    kind: 'transient',
+    action: 'All connections were in use for too long. Use fewer at once, or raise maxConnections or acquireTimeoutMs.',
+  },
+  ERR_BASIC_REFUSED: {
+    kind: 'configuration',
+    action: 'Check user name and password, and the test URL with its rule. It is not tried again by itself.',
+  },
+  ERR_BASIC_WEBHOOK_REFUSED: {
+    kind: 'configuration',
+    action: 'Check rotationWebhookUrl and webhookSecret; what it has to answer is in docs/basic.md.',
+  },
   ERR_ENDPOINT_UNREACHABLE: {
     kind: 'transient',
     action: 'Check address, network and certificate of the endpoint; it is tried again by itself.',

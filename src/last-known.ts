@@ -19,7 +19,10 @@ export class LastKnown {
     if (!found) return null;
     const { record, attempt, issued } = found;
     if (hasEnded(issued, ports.clock.now())) return null;
-    const { headers } = drivers.driver(record.protocol).material(issued.grant);
+    const driver = drivers.driver(record.protocol);
+    // Made of a secret that is in the store, and not of what waits to be saved.
+    if (driver.materialNeedsSecret === true) return null;
+    const { headers } = driver.material(issued.grant);
     return { headers, expiresAt: issued.expiresAt, generation: attempt.generation, storeDown: true };
   }
 

@@ -99,7 +99,7 @@ function addRegister(program: Command, context: CommandContext): void {
     .command('register')
     .description('store a credential and test it')
     .requiredOption('--name <name>', 'what people call it')
-    .option('--protocol <protocol>', 'protocol', 'oauth2')
+    .option('--protocol <protocol>', 'oauth2, ldap or basic', 'oauth2')
     .option('--config <file>', 'configuration as a JSON object; "-" for standard input')
     .option('--issuer <url>', 'authorization server, for discovery')
     .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
@@ -126,7 +126,7 @@ function addRegister(program: Command, context: CommandContext): void {
     .option('--secret-env <name>', 'read the secret from an environment variable')
     .addHelpText(
       'after',
-      '\nThe secret is the client secret, or a JSON object {"clientSecret": ..., "refreshToken": ...}.' +
+      '\nThe secret is the client secret or password, or a JSON object {"clientSecret": ..., "refreshToken": ...}.' +
         '\nOn a terminal you are asked for it. It is never taken from an argument.\n',
     )
     .action((_options: object, command: Command) =>

@@ -74,7 +74,11 @@ const EVENT_WORDS: Readonly<Record<EventType, string>> = {
   'key.rotated': 'data key rotated',
 };
 
-const PROTOCOL_WORDS: ReadonlyMap<string, string> = new Map([['oauth2', 'OAuth2']]);
+const PROTOCOL_WORDS: ReadonlyMap<string, string> = new Map([
+  ['oauth2', 'OAuth2'],
+  ['ldap', 'LDAP'],
+  ['basic', 'Basic'],
+]);
 
 export function protocolCell(protocol: string): Cell {
   return { text: PROTOCOL_WORDS.get(protocol) ?? protocol };

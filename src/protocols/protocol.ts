@@ -2,6 +2,7 @@ import { ConfigurationError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { ClientTls, Ports } from '../ports.ts';
 import type { Secret } from '../secret.ts';
+import type { Directory } from './directory.ts';
 
 /** A request that a proof is made for. */
 export interface ProofRequest {
@@ -14,6 +15,8 @@ export interface ProofRequest {
 /** What a caller puts on its request. All of it is SECRET. */
 export interface Material {
   readonly headers: Readonly<Record<string, string>>;
+  /** Requests to a directory (LDAP), over connections that are kept; absent where headers are what is given. */
+  readonly directory?: Directory;
   /** The certificate that the connection has to show: the other side binds the material to it (RFC 8705 §3). */
   readonly tls?: ClientTls;
   /** For material that is bound to a key (RFC 9449): the headers of this one request, instead of `headers`. */
@@ -42,6 +45,9 @@ export interface Entered {
   readonly config: JsonObject;
   readonly registered: Secret<JsonObject>;
 }
+
+/** What material is made of where there are no tokens. */
+export type MaterialInput = Pick<DriverInput, 'config' | 'registered'>;
 
 /** A grant as the other side gave it, with absolute instants by the local clock. */
 export interface Issued {
@@ -240,8 +246,10 @@ export interface ProtocolDriver {
    * When either throws, it sends nothing and throws the same.
    */
   refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued>;
-  /** Turns a grant into material. Pure. */
-  material(grant: Secret<JsonObject>): Omit<Material, 'expiresAt' | 'generation'>;
+  /** Turns a grant into material. No request is made for it. `input` is there where `materialNeedsSecret` asks for it. */
+  material(grant: Secret<JsonObject>, input?: MaterialInput): Omit<Material, 'expiresAt' | 'generation'>;
+  /** There are no tokens: the material is made of the registered secret. */
+  readonly materialNeedsSecret?: boolean;
   /** Asks the other side whether the grant is still accepted. */
   confirm(input: DriverInput): Promise<Confirmation>;
   /** Absent: its tests are logins, so that none is repeated that could lock an account. */
@@ -281,5 +289,10 @@ export class ProtocolRegistry {
     if (driver) return driver;
     const known = [...this.#drivers.keys()].join(', ');
     throw new ConfigurationError('ERR_CONFIG_UNKNOWN_PROTOCOL', `The protocol is not one of: ${known}.`);
+  }
+
+  /** Has every driver give back what it holds open. One that fails keeps no other from it. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#drivers.values()].map(async (driver) => driver.close?.()));
   }
 }

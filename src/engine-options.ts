@@ -8,7 +8,7 @@ import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
-const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'ports', 'drivers']);
+const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'ports', 'drivers', 'outbound']);
 
 /**
  * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.

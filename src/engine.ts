@@ -27,6 +27,8 @@ import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
+import { withOutboundPolicy } from './outbound/outbound-fetch.ts';
+import type { OutboundOptions } from './outbound/policy.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
@@ -55,6 +57,8 @@ export interface EngineOptions {
   /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
   readonly acceptOlderStore?: boolean;
   readonly ports?: Partial<Ports>;
+  /** Where requests may go; by default wherever an owner typed, but link-local and cloud-metadata addresses. */
+  readonly outbound?: OutboundOptions;
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
@@ -154,7 +158,7 @@ export class CredentialEngine {
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
-    const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
+    const ports = withOutboundPolicy({ ...DEFAULT_PORTS, ...options.ports }, options.outbound);
     const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
     const { database } = options;
     const stores = typeof database === 'string' ? await openStores(database, ports) : database;

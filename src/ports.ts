@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
 import { uptime } from 'node:os';
+import type { Agent } from 'undici';
 
 /** What the engine takes from its surroundings. Everything else in `src/` is a function of these and its arguments. */
 export interface Ports {
@@ -29,7 +31,14 @@ export interface RandomSource {
   bytes(length: number): Buffer;
 }
 
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+export interface FetchInit extends RequestInit {
+  /** Host of the remote document that named the URL; absent when an owner typed it. Read by the outbound policy. */
+  readonly learnedFrom?: string;
+  /** Finds the addresses to connect to. Connections are kept and shared by requests that bring the same function. */
+  readonly lookup?: LookupFunction;
+}
+
+export type Fetch = (url: string, init?: FetchInit) => Promise<Response>;
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -54,7 +63,20 @@ export const systemClock: Clock = {
 
 export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
 
-export const systemFetch: Fetch = (url, init) => globalThis.fetch(url, init);
+export const systemFetch: Fetch = (url, init) =>
+  init?.lookup === undefined ? globalThis.fetch(url, init) : fetchByLookup(url, init, init.lookup);
+
+const agents = new WeakMap<LookupFunction, Agent>();
+
+/** Node's own fetch takes no look-up; that of the package which it is made of does. */
+async function fetchByLookup(url: string, init: FetchInit, lookup: LookupFunction): Promise<Response> {
+  const undici = await import('undici');
+  const agent = agents.get(lookup) ?? new undici.Agent({ connect: { lookup } });
+  agents.set(lookup, agent);
+  // The package's types and those of Node differ in what neither of them uses here.
+  const fetch: (url: string, init: object) => Promise<Response> = undici.fetch;
+  return fetch(url, { ...init, dispatcher: agent });
+}
 
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CredentialError } from '../errors.ts';
+import type { Issued } from '../protocols/protocol.ts';
 import {
   lifecycleStateOf,
   type CredentialRecord,
@@ -89,10 +90,19 @@ export function decideUse(record: CredentialRecord, now: Date): UseDecision {
 function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: boolean): UseDecision {
   const life = lifeOf(record);
   const serve = { decision: 'serve', reason: record.reason } as const;
-  if (!life || !record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
-  if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
+  if (!record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
+  if (life && life.expiresAt.getTime() - now.getTime() < forcedMs(life))
     return { decision: 'refreshFirst', reason: 'refreshDue' };
-  return now >= plannedRefreshAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+  const plannedAt = earlier(
+    life && plannedRefreshAt(record.id, life),
+    record.state === 'valid.fresh' ? record.refreshDueAt : null,
+  );
+  return plannedAt !== null && now >= plannedAt ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+}
+
+function earlier(a: Date | null, b: Date | null): Date | null {
+  if (a === null || b === null) return a ?? b;
+  return a < b ? a : b;
 }
 
 export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
@@ -128,11 +138,41 @@ export interface Settlement {
 /** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
 export function settleRefreshed(
   id: string,
-  issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean },
+  issued: Pick<Issued, 'issuedAt' | 'expiresAt' | 'refreshable' | 'refreshBy' | 'unchangedUntil'>,
+  learnedLifeMs: number | null = null,
 ): Settlement {
-  const life = lifeOf(issued);
-  const refreshDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
-  return { state: 'valid.fresh', reason: 'refreshed', refreshDueAt, retryNotBefore: null };
+  const settled = { state: 'valid.fresh', reason: 'refreshed' } as const;
+  const { issuedAt, expiresAt, refreshable, refreshBy = null, unchangedUntil = null } = issued;
+  if (refreshable && unchangedUntil !== null) {
+    return { ...settled, refreshDueAt: unchangedUntil, retryNotBefore: unchangedUntil };
+  }
+  const learned = expiresAt === null && refreshBy !== null && learnedLifeMs !== null;
+  const by = learned ? earlier(refreshBy, new Date(issuedAt.getTime() + learnedLifeMs)) : refreshBy;
+  const life = lifeOf({ issuedAt, expiresAt: refreshable ? earlier(expiresAt, by) : expiresAt });
+  const refreshDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  return { ...settled, refreshDueAt, retryNotBefore: null };
+}
+
+const LEARNED_LEAST_MS = MINUTE;
+const LEARNED_GROWTH = 1.1;
+const LEARNED_MOST_MS = 24 * 60 * MINUTE;
+
+/**
+ * How long grants of unknown life last, learned from the refusals that the other side confirmed. Each grant that is
+ * refreshed before it is refused makes it a little longer, so that one early revocation is not remembered for ever.
+ */
+export function learnedLifeMs(
+  record: Pick<CredentialRecord, 'issuedAt' | 'expiresAt' | 'learnedLifeMs'>,
+  attempt: { readonly reason: Reason; readonly claimedAt: Date },
+): number | null {
+  const { issuedAt, expiresAt, learnedLifeMs: known } = record;
+  if (issuedAt === null || expiresAt !== null) return known;
+  if (attempt.reason === 'rejectionConfirmed') {
+    const observedMs = attempt.claimedAt.getTime() - issuedAt.getTime();
+    return Math.max(Math.min(observedMs, known ?? Infinity), LEARNED_LEAST_MS);
+  }
+  const grownMs = known === null ? null : Math.round(known * LEARNED_GROWTH);
+  return grownMs !== null && grownMs <= LEARNED_MOST_MS ? grownMs : null;
 }
 
 /** After the end of a life that nothing can prolong, or nothing yet. */
@@ -234,8 +274,9 @@ function rehealAt(record: CredentialRecord, error: CredentialError, attempt: Fai
   return new Date(Math.max(healAt(attempt, now).getTime(), retryAt(record, error, now).getTime()));
 }
 
-/** Permanent, transient or configuration, by who must act. */
+/** Permanent, transient, configuration or clock, by who must act. */
 export function classify(error: CredentialError): FailureClass {
+  if (error.code === 'ERR_CLOCK_SKEWED') return 'clock';
   if (error.name === 'ReauthorizationRequiredError') return 'permanent';
   return error.name === 'ConfigurationError' ? 'configuration' : 'transient';
 }

@@ -18,6 +18,7 @@ import { attemptPointer, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
+  learnedLifeMs,
   leavesDoubt,
   recordedFailure,
   settleAnswerLost,
@@ -79,10 +80,12 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     if (record.generation >= attempt.generation) return settledAt(record);
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
+    const learned = learnedLifeMs(record, attempt);
     const next = revised(
       record,
       {
-        ...settleRefreshed(record.id, issued),
+        ...settleRefreshed(record.id, issued, learned),
+        learnedLifeMs: learned,
         grant: attemptPointer(attempt),
         generation: attempt.generation,
         generationReason: attempt.reason,

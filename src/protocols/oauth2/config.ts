@@ -1,6 +1,8 @@
 import { z } from 'zod/v4';
 import { ConfigurationError } from '../../errors.ts';
 import type { JsonObject } from '../../json.ts';
+import { grantFacts } from './grant-facts.ts';
+import { profileNameSchema, withProfile } from './profile.ts';
 
 /** An endpoint URL: https, or http when `allowInsecureTransport` is set; no user, password or fragment in it. */
 const url = z.url({ protocol: /^https?$/ }).refine((text) => {
@@ -28,6 +30,8 @@ const URL_FIELDS = [
 
 const configSchema = z
   .strictObject({
+    /** What is known of the provider (`docs/providers.md`). What is entered beside it wins. */
+    profile: profileNameSchema.optional(),
     /** Authorization server, for discovery (RFC 8414, OpenID Connect Discovery). */
     issuer: url.optional(),
     /** Used as it is; without it the issuer's metadata names it. */
@@ -77,6 +81,7 @@ const grantSchema = z.strictObject({
   accessToken: z.string(),
   refreshToken: z.string().nullable(),
   scope: z.string().nullable(),
+  ...grantFacts,
 });
 
 /** What the authorization server issued. */
@@ -84,7 +89,7 @@ export type OAuth2Grant = z.infer<typeof grantSchema>;
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the first wrong field. */
 export function parseOAuth2Config(config: unknown): OAuth2Config {
-  return parseWith(configSchema, config, 'config');
+  return parseWith(configSchema, withProfile(config), 'config');
 }
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the first wrong field, never its value. */

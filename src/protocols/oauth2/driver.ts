@@ -4,6 +4,7 @@ import type { JsonObject } from '../../json.ts';
 import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
+import { certainSkewMs, ClockSkew, describeSkew } from '../clock-skew.ts';
 import type {
   Confirmation,
   DriverInput,
@@ -13,6 +14,7 @@ import type {
   RefreshTraits,
   TestResult,
 } from '../protocol.ts';
+import { nextToken } from './companions.ts';
 import {
   parseOAuth2Config,
   parseOAuth2Grant,
@@ -30,7 +32,9 @@ import {
   revocationRequest,
   type Exchange,
 } from './request.ts';
-import { processTokenResponse, withoutEmptyRefreshToken } from './response.ts';
+import { withoutProfile } from './profile.ts';
+import { companionRefused, processCompanionResponse, processTokenResponse } from './response.ts';
+import { ownersFetch, protectedResourceFetch, tokenEndpointFetch } from './token-endpoint.ts';
 
 const METADATA_LIFE_MS = 600_000;
 
@@ -49,15 +53,17 @@ export class OAuth2Driver implements ProtocolDriver {
   readonly protocol = 'oauth2';
   readonly #ports: Ports;
   readonly #fetch: Fetch;
+  readonly #clockSkew: ClockSkew;
   readonly #metadata = new Map<string, { readonly server: ServerMetadata; readonly fetchedAt: Date }>();
 
   constructor(ports: Ports) {
     this.#ports = ports;
-    this.#fetch = boundedFetch(ports.fetch, () => ports.clock.now());
+    this.#clockSkew = new ClockSkew(ports.clock);
+    this.#fetch = this.#clockSkew.learning(boundedFetch(ports.fetch, () => ports.clock.now()));
   }
 
   parseConfig(config: unknown): JsonObject {
-    return definedMembers(parseOAuth2Config(config));
+    return definedMembers(withoutProfile(parseOAuth2Config(config), config));
   }
 
   parseSecret(secret: unknown, config: JsonObject): JsonObject {
@@ -76,7 +82,8 @@ export class OAuth2Driver implements ProtocolDriver {
 
   refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits {
     const { config, secret, grant } = open({ ...input, signal: NEVER });
-    const spends = config.grantType === 'refresh_token' ? (grant?.refreshToken ?? secret.refreshToken ?? null) : null;
+    const { refreshToken } = nextToken(grant, secret.refreshToken ?? null);
+    const spends = config.grantType === 'refresh_token' ? refreshToken : null;
     return {
       spends: spends === null ? null : Secret.of(spends),
       reuseGraceMs: config.reuseGraceMs,
@@ -89,20 +96,29 @@ export class OAuth2Driver implements ProtocolDriver {
     const { config, secret, grant } = opened;
     const server = await this.#serverOf(opened);
     // The server's metadata may take a request of its own; only the token request spends the token.
-    const fetch: Fetch = async (url, init) => {
-      await beforeSend();
-      return withoutEmptyRefreshToken(await this.#fetch(url, init), () => {
-        this.#ports.logger.warn({ endpoint: url }, 'The answer holds an empty refresh token; the one before is kept.');
-      });
-    };
-    const exchange: Exchange = { ...opened, server, fetch };
+    const fetch = tokenEndpointFetch(ownersFetch(this.#fetch, config), {
+      profile: config.profile,
+      clockSkew: this.#clockSkew,
+      logger: this.#ports.logger,
+      beforeSend,
+    });
+    const serverAheadMs = this.#serverAheadMs(server);
+    const exchange: Exchange = { ...opened, server, fetch, serverAheadMs };
     const requestedAt = this.#ports.clock.now();
-    const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
-    const response =
-      config.grantType === 'refresh_token' && previousRefreshToken !== null
-        ? await refreshTokenGrantRequest(exchange, previousRefreshToken)
+    const { companion, refreshToken } = nextToken(grant, secret.refreshToken ?? null);
+    const context = { config, previousRefreshToken: refreshToken, requestedAt, previous: grant };
+    const isRefresh = config.grantType === 'refresh_token' && refreshToken !== null;
+    try {
+      const response = isRefresh
+        ? await refreshTokenGrantRequest(exchange, refreshToken)
         : await clientCredentialsGrantRequest(exchange);
-    return processTokenResponse(response, { config, previousRefreshToken, requestedAt });
+      const answered = { ...context, serverAheadMs: this.#serverAheadMs(server) };
+      return companion === null
+        ? processTokenResponse(response, answered)
+        : processCompanionResponse(response, companion, answered);
+    } catch (error) {
+      return companionRefused(error, companion, context);
+    }
   }
 
   material(grant: Secret<JsonObject>): Pick<Material, 'headers'> {
@@ -114,7 +130,7 @@ export class OAuth2Driver implements ProtocolDriver {
     const server = await this.#serverOf(opened);
     const check = checkOf(opened.config, server);
     if (check === null || opened.grant === null) return 'unconfirmable';
-    return this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+    return this.#check(check, { ...opened, server, fetch: ownersFetch(this.#fetch, opened.config) }, opened.grant);
   }
 
   async test(input: DriverInput): Promise<TestResult> {
@@ -125,16 +141,23 @@ export class OAuth2Driver implements ProtocolDriver {
     const outcome =
       check === null || opened.grant === null
         ? 'unconfirmable'
-        : await this.#check(check, { ...opened, server, fetch: this.#fetch }, opened.grant);
+        : await this.#check(check, { ...opened, server, fetch: ownersFetch(this.#fetch, opened.config) }, opened.grant);
     const endpoint = check?.endpoint ?? server.token_endpoint ?? server.issuer;
+    const { host } = new URL(server.token_endpoint ?? server.issuer);
+    const skew = this.#clockSkew.of(host);
+    const clock = describeSkew(skew, host);
     return {
       success: outcome !== 'rejected',
-      message: testMessage(check, outcome, new URL(endpoint).host),
+      message: [testMessage(check, outcome, new URL(endpoint).host), clock].filter((text) => text !== null).join(' '),
       details: {
         latencyMs: this.#ports.clock.hostTime().ms - startedAt,
         endpoint,
         permissionsVerified: opened.grant?.scope?.split(' ').filter((scope) => scope !== '') ?? [],
-        metadata: { grantType: opened.config.grantType, checkedBy: check?.kind ?? 'tokenEndpoint' },
+        metadata: {
+          grantType: opened.config.grantType,
+          checkedBy: check?.kind ?? 'tokenEndpoint',
+          ...(skew !== null && { clockSkewSeconds: String(Math.round(skew.aheadMs / 1000)) }),
+        },
       },
       testedAt: this.#ports.clock.now(),
     };
@@ -147,13 +170,17 @@ export class OAuth2Driver implements ProtocolDriver {
     const refreshToken = opened.grant?.refreshToken ?? opened.secret.refreshToken ?? null;
     const accessToken = opened.grant?.accessToken ?? null;
     if (server.revocation_endpoint === undefined || (refreshToken ?? accessToken) === null) return 'unsupported';
-    await revocationRequest({ ...opened, server, fetch: this.#fetch }, { refreshToken, accessToken });
+    await revocationRequest(
+      { ...opened, server, fetch: ownersFetch(this.#fetch, opened.config) },
+      { refreshToken, accessToken },
+    );
     return 'revoked';
   }
 
   async #check(check: Check, exchange: Exchange, grant: OAuth2Grant): Promise<Confirmation> {
     if (check.kind !== 'introspection') {
-      const status = await bearerRequest(check.endpoint, grant, exchange);
+      const fetch = protectedResourceFetch(exchange.fetch, exchange.config.profile);
+      const status = await bearerRequest(check.endpoint, grant, { ...exchange, fetch });
       if (status === 401) return 'rejected';
       return status < 300 ? 'accepted' : 'unconfirmable';
     }
@@ -164,6 +191,10 @@ export class OAuth2Driver implements ProtocolDriver {
       if (isCredentialError(error) && error.code.startsWith('ERR_OAUTH2_')) return 'unconfirmable';
       throw error;
     }
+  }
+
+  #serverAheadMs(server: ServerMetadata): number {
+    return certainSkewMs(this.#clockSkew.of(new URL(server.token_endpoint ?? server.issuer).host));
   }
 
   async #serverOf({ config, signal }: Opened): Promise<ServerMetadata> {

@@ -12,6 +12,8 @@ export interface Exchange {
   readonly server: client.ServerMetadata;
   readonly fetch: Fetch;
   readonly signal: AbortSignal;
+  /** How far the server's clock is ahead of ours, for what bears the time; default 0. */
+  readonly serverAheadMs?: number;
 }
 
 /** Authorization server metadata (RFC 8414 §3), or OpenID Connect Discovery. */
@@ -90,12 +92,17 @@ async function atTokenEndpoint<T>(
   }
 }
 
-function configurationOf({ config, secret, server, fetch, signal }: Exchange): client.Configuration {
+function configurationOf({ config, secret, server, fetch, signal, serverAheadMs = 0 }: Exchange): client.Configuration {
   const authentication =
     config.clientAuthentication === 'client_secret_post'
       ? client.ClientSecretPost(secret.clientSecret)
       : client.ClientSecretBasic(secret.clientSecret);
-  const configuration = new client.Configuration(server, config.clientId, undefined, authentication);
+  const configuration = new client.Configuration(
+    server,
+    config.clientId,
+    { [client.clockSkew]: Math.round(serverAheadMs / 1000) },
+    authentication,
+  );
   configuration[client.customFetch] = customFetch(fetch, signal);
   if (config.allowInsecureTransport) client.allowInsecureRequests(configuration);
   return configuration;

@@ -32,7 +32,7 @@ import {
   revocationRequest,
   type Exchange,
 } from './request.ts';
-import { withoutProfile } from './profile.ts';
+import { quotasOf, withoutProfile } from './profile.ts';
 import { companionRefused, processCompanionResponse, processTokenResponse } from './response.ts';
 import { ownersFetch, protectedResourceFetch, tokenEndpointFetch } from './token-endpoint.ts';
 
@@ -78,6 +78,12 @@ export class OAuth2Driver implements ProtocolDriver {
   endpoint(config: JsonObject): string {
     const { issuer, tokenEndpoint } = parseOAuth2Config(config);
     return tokenEndpoint ?? issuer ?? '';
+  }
+
+  /** What the provider allows all credentials of a client together; quotas of single tokens are no matter of an endpoint. */
+  budget(config: JsonObject): { requests: number; perMs: number } | null {
+    const quota = quotasOf(parseOAuth2Config(config)).find(({ per }) => per === 'client');
+    return quota === undefined ? null : { requests: quota.requests, perMs: quota.perMs };
   }
 
   refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits {

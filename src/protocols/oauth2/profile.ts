@@ -92,7 +92,7 @@ const expiredRule = z.strictObject({
 
 const quotaSchema = z.strictObject({
   requests: z.int().positive(),
-  windowMs: durationMs,
+  perMs: durationMs,
   /** What is counted together. */
   per: z.enum(['refreshToken', 'client', 'user']),
   source,
@@ -288,7 +288,7 @@ export function refreshTokenAdvice({
   return `${who} gave no refresh token, so a person is needed when the access token ends. To be given one: ${how}.`;
 }
 
-/** The quotas of the token endpoint, for whoever keeps a budget of requests. */
+/** The quotas of the token endpoint, for whoever keeps budgets. Mind what each counts together. */
 export function quotasOf({ profile }: { profile?: ProfileName | undefined }): readonly Quota[] {
   return profileOf(profile).quotas;
 }

@@ -91,7 +91,10 @@ function accessTokenExpiry(
   const expiry = expiryOf(answer, accessToken, lives);
   const isReckoned = expiry.source === 'profile' || expiry.source === 'learned';
   const known = previous?.accessToken === accessToken && isReckoned ? instant(previous.expiresAt) : null;
-  return known === null ? expiry : { ...expiry, expiresAt: known };
+  if (known === null) return expiry;
+  return known > lives.requestedAt
+    ? { ...expiry, expiresAt: known }
+    : { ...expiry, expiresAt: null, source: 'unknown' };
 }
 
 function membersOf(response: TokenResponse): JsonObject {

@@ -1,4 +1,5 @@
 import * as client from 'openid-client';
+import { ConfigurationError } from '../../errors.ts';
 import type { Fetch } from '../../ports.ts';
 import type { OAuth2Config, OAuth2Grant, OAuth2Secret } from './config.ts';
 import { translateDiscoveryError, translateOAuth2Error } from './errors.ts';
@@ -26,7 +27,13 @@ export async function discoveryRequest(
       execute: options.allowInsecureTransport ? [client.allowInsecureRequests] : [],
       [client.customFetch]: customFetch(options.fetch, options.signal),
     });
-    return discovered.serverMetadata();
+    const metadata = discovered.serverMetadata();
+    // The library compares URLs, which forgives a slash; RFC 8414 §3.3 wants the same text.
+    if (metadata.issuer === issuer) return metadata;
+    throw new ConfigurationError(
+      'ERR_OAUTH2_DISCOVERY_FAILED',
+      `${new URL(issuer).host} calls itself another issuer than the configuration does, if only by a slash.`,
+    );
   } catch (error) {
     throw translateDiscoveryError(error, new URL(issuer).host);
   }

@@ -140,12 +140,10 @@ test('F24 whatever an endpoint answers, it is tokens or an error of the catalogu
     fc.webQueryParameters(),
     fc.json(),
   );
-  const statuses = fc.constantFrom(200, 201, 204, 400, 401, 403, 404, 418);
+  const statuses = fc.constantFrom(200, 201, 400, 401, 403, 404, 418);
   await fc.assert(
     fc.asyncProperty(texts, statuses, fc.constantFrom(...PROFILE_NAMES), async (text, status, profile) => {
-      const body = status === 204 ? '' : text;
-      if (status === 204) return;
-      const result = await refreshed(body, status, profile);
+      const result = await refreshed(text, status, profile);
       if (typeof result === 'string') expect(result).toMatch(/^ERR_(OAUTH2|ENDPOINT)_/);
       else expect(status).toBeLessThan(400);
     }),

@@ -31,10 +31,24 @@ export function translateOAuth2Error(error: unknown, host: string): unknown {
   // The caller's own end of the exchange: it says nothing about the answer, which never came.
   if (error instanceof ClientError && (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT'))
     return new TransientError('ERR_ENDPOINT_TIMEOUT', `${host} did not answer in time.`);
+  if (error instanceof ClientError && NEVER_SENT.has(error.code ?? '')) {
+    return new ConfigurationError(
+      'ERR_OAUTH2_DISCOVERY_FAILED',
+      `The metadata of the issuer names no endpoint at ${host} that may be asked (${error.code ?? ''}).`,
+    );
+  }
   if (error instanceof ClientError || error instanceof AuthorizationResponseError)
     return invalidResponse(error.code, host);
   return error;
 }
+
+/** Before a request: the metadata has no such endpoint, or one that is neither https nor allowed to be http. */
+const NEVER_SENT = new Set([
+  'OAUTH_MISSING_SERVER_METADATA',
+  'OAUTH_INVALID_SERVER_METADATA',
+  'OAUTH_HTTP_REQUEST_FORBIDDEN',
+  'OAUTH_REQUEST_PROTOCOL_FORBIDDEN',
+]);
 
 /** The same for a discovery request, where every refusal means that the issuer is not what it was taken for. */
 export function translateDiscoveryError(error: unknown, host: string): unknown {

@@ -22,6 +22,8 @@ const clientId = z
 const URL_FIELDS = [
   'issuer',
   'tokenEndpoint',
+  'authorizationEndpoint',
+  'deviceAuthorizationEndpoint',
   'introspectionEndpoint',
   'revocationEndpoint',
   'userinfoEndpoint',
@@ -36,6 +38,8 @@ const configSchema = z
     issuer: url.optional(),
     /** Used as it is; without it the issuer's metadata names it. */
     tokenEndpoint: url.optional(),
+    authorizationEndpoint: url.optional(),
+    deviceAuthorizationEndpoint: url.optional(),
     introspectionEndpoint: url.optional(),
     revocationEndpoint: url.optional(),
     userinfoEndpoint: url.optional(),

@@ -32,7 +32,7 @@ import {
   revocationRequest,
   type Exchange,
 } from './request.ts';
-import { quotasOf, withoutProfile } from './profile.ts';
+import { profileOf, quotasOf, withoutProfile } from './profile.ts';
 import { companionRefused, processCompanionResponse, processTokenResponse } from './response.ts';
 import { ownersFetch, protectedResourceFetch, tokenEndpointFetch } from './token-endpoint.ts';
 
@@ -103,7 +103,7 @@ export class OAuth2Driver implements ProtocolDriver {
     const server = await this.#serverOf(opened);
     // The server's metadata may take a request of its own; only the token request spends the token.
     const fetch = tokenEndpointFetch(ownersFetch(this.#fetch, config), {
-      profile: config.profile,
+      profile: profileOf(config.profile),
       clockSkew: this.#clockSkew,
       logger: this.#ports.logger,
       beforeSend,

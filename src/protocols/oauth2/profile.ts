@@ -198,7 +198,7 @@ export function withProfile(entered: unknown): unknown {
   if (!namesServer && endpoints) for (const field of ENDPOINT_FIELDS) known.set(field, endpoints[field]);
   known.set('clientAuthentication', clientAuthentication?.value);
   known.set('reuseGraceMs', reuseGraceMs?.value);
-  if (!namesServer && endpoints === undefined) {
+  if (!namesServer && endpoints === undefined && name !== 'generic') {
     throw new ConfigurationError(
       'ERR_CONFIG_MALFORMED',
       `The field config.issuer is needed: the profile ${name} has a server for each customer.`,
@@ -275,7 +275,7 @@ export function refreshTokenAdvice({
 }): string {
   const { refreshTokenNeeds: needs, title } = profileOf(name);
   const has = new Set(scope?.split(' '));
-  const wanted = needs?.scopes ?? ['offline_access'];
+  const wanted = needs?.scopes ?? [];
   const missing = wanted.some((one) => has.has(one)) ? [] : wanted;
   const parameters = Object.entries(needs?.authorizationParameters ?? {}).map(([key, value]) => `${key}=${value}`);
   const steps = [

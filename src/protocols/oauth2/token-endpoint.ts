@@ -7,7 +7,7 @@ import { profileOf, saysExpired, type Profile, type ProfileName } from './profil
 import { readTokenAnswer, type Oddity } from './token-answer.ts';
 
 export interface TokenEndpointOptions {
-  readonly profile: ProfileName | undefined;
+  readonly profile: Profile;
   readonly clockSkew: ClockSkew;
   readonly logger: Logger;
   /** Called before each request that leaves. */
@@ -25,7 +25,7 @@ export interface TokenEndpointOptions {
  * `ERR_ENDPOINT_UNAVAILABLE`, `ERR_ENDPOINT_RATE_LIMITED`, `ERR_CLOCK_SKEWED`, and those of the fetch.
  */
 export function tokenEndpointFetch(fetch: Fetch, options: TokenEndpointOptions): Fetch {
-  const profile = profileOf(options.profile);
+  const { profile } = options;
   return async (url, init = {}) => {
     const { host } = new URL(url);
     const body = withRefreshParameters(init.body, profile);

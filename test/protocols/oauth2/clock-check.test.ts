@@ -2,6 +2,7 @@ import { silentLogger, type Fetch } from '../../../src/ports.ts';
 import { classify, settleFailed } from '../../../src/lifecycle/policy.ts';
 import { TransientError, type CredentialError } from '../../../src/errors.ts';
 import { ClockSkew } from '../../../src/protocols/clock-skew.ts';
+import { profileOf } from '../../../src/protocols/oauth2/profile.ts';
 import { tokenEndpointFetch } from '../../../src/protocols/oauth2/token-endpoint.ts';
 import { TestClock } from '../../support/clock.ts';
 import { rejectionOf } from '../../support/codes.ts';
@@ -18,7 +19,7 @@ async function refusals(aheadMs: number, init: RequestInit, error = 'invalid_cli
     return new Response(JSON.stringify({ error }), { status: 400, headers: { date } });
   };
   const fetch = tokenEndpointFetch(clockSkew.learning(server), {
-    ...{ profile: undefined, clockSkew, logger: silentLogger },
+    ...{ profile: profileOf(), clockSkew, logger: silentLogger },
     beforeSend: async () => undefined,
   });
   return [await rejectionOf(fetch(URL_, init)), await rejectionOf(fetch(URL_, init))] as CredentialError[];

@@ -4,7 +4,7 @@ import { isCredentialError } from '../../../src/errors.ts';
 import { silentLogger, type Fetch } from '../../../src/ports.ts';
 import { ClockSkew } from '../../../src/protocols/clock-skew.ts';
 import { parseOAuth2Config, parseOAuth2Grant } from '../../../src/protocols/oauth2/config.ts';
-import { PROFILE_NAMES } from '../../../src/protocols/oauth2/profile.ts';
+import { PROFILE_NAMES, profileOf } from '../../../src/protocols/oauth2/profile.ts';
 import { refreshTokenGrantRequest } from '../../../src/protocols/oauth2/request.ts';
 import { processTokenResponse } from '../../../src/protocols/oauth2/response.ts';
 import { readTokenAnswer } from '../../../src/protocols/oauth2/token-answer.ts';
@@ -74,7 +74,7 @@ async function refreshed(text: string, status: number, profile: (typeof PROFILE_
   });
   const answer: Fetch = async () => new Response(text, { status, headers: { 'content-type': 'text/plain' } });
   const fetch = tokenEndpointFetch(answer, {
-    profile,
+    profile: profileOf(profile),
     clockSkew: new ClockSkew(new TestClock()),
     logger: silentLogger,
     beforeSend: async () => undefined,

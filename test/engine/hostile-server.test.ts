@@ -37,11 +37,12 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await engine.close();
+  await server.stop();
+  const stored = filesBelow(folder.path);
+  folder.dispose();
   // Whatever a case was about: none of the twenty is in what was shown, nor in any byte that was stored.
   const shown = new Map([['shown', Buffer.from(seen.join('\n'))]]);
-  expect(findCanaries(CANARIES, new Map([...shown, ...filesBelow(folder.path)]))).toEqual([]);
-  await server.stop();
-  folder.dispose();
+  expect(findCanaries(CANARIES, new Map([...shown, ...stored]))).toEqual([]);
 });
 
 function see(value: unknown): void {
@@ -104,6 +105,16 @@ test.each<[string, (issuer: string) => object]>([
   const issuer = server.add('o5', caseOf(honest, metadata));
   expect(await live({ issuer })).toMatchObject({ state: 'pending.misconfigured', code: DISCOVERY });
   expect(server.requestsOf('o5', '/token')).toEqual([]);
+});
+
+test('O5 an issuer without a path is held to its last slash as well', async () => {
+  server.add('.well-known', (_request, response) => {
+    sendJson(response, 200, { issuer: `${server.origin}/`, token_endpoint: `${server.origin}/token/` });
+  });
+  server.add('token', honest);
+  expect(await live({ issuer: server.origin })).toMatchObject({ state: 'pending.misconfigured', code: DISCOVERY });
+  expect(server.requestsOf('token')).toEqual([]);
+  expect((await live({ issuer: `${server.origin}/` })).state).toBe('valid.fresh');
 });
 
 function idToken(header: object, claims: object): string {

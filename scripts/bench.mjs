@@ -9,7 +9,7 @@ const { root } = createRequire(import.meta.url)('./bootstrap/project.cjs');
 
 const [name = ''] = process.argv.slice(2);
 const file = path.join(root, 'bench', `${name}.mjs`);
-if (!/^[a-z-]+$/.test(name) || name === 'harness' || !existsSync(file)) {
+if (!/^[a-z0-9-]+$/.test(name) || name === 'harness' || !existsSync(file)) {
   console.error('bench: no such measurement; write for example: npm run bench -- vault');
   process.exit(2);
 }

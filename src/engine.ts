@@ -19,10 +19,10 @@ import {
   type Reason,
   type StatePath,
 } from './lifecycle/credential.ts';
-import { openRecord, type Surroundings } from './lifecycle/effects.ts';
+import { openGrant, type Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventType } from './lifecycle/events.ts';
 import { recordTest, testRecord } from './lifecycle/health.ts';
-import { decideDue, decideUse, isAlive } from './lifecycle/policy.ts';
+import { decideDue, decideUse, isAlive, servedUntilMs } from './lifecycle/policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
@@ -84,9 +84,11 @@ export interface Registered {
 }
 
 interface Cached {
-  readonly record: CredentialRecord;
   readonly material: Material;
   readonly mark: number;
+  /** Milliseconds since 1970 between which nothing has to be decided again. */
+  readonly fromMs: number;
+  readonly untilMs: number;
 }
 
 const CACHE_LIMIT = 10_000;
@@ -209,8 +211,7 @@ export class CredentialEngine {
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
     const cached = this.#cache.get(id);
-    if (cached && cached.mark === this.#records.changeMark() && this.#decide(cached.record) === 'serve')
-      return cached.material;
+    if (cached && this.#isFresh(cached)) return cached.material;
     const call = this.#useStored(id, options.signal);
     this.#uses.add(call);
     try {
@@ -358,7 +359,7 @@ export class CredentialEngine {
     const record = await this.#require(id);
     const usable = await this.#usable(record, signal);
     const material = await this.#materialOf(usable);
-    if (usable === record) this.#remember({ record, material, mark });
+    if (usable === record) this.#remember(record, material, mark);
     return material;
   }
 
@@ -381,20 +382,24 @@ export class CredentialEngine {
     return refreshed;
   }
 
-  #decide(record: CredentialRecord): string {
-    return decideUse(record, this.#ports.clock.now()).decision;
+  /** A clock that was set back asks the policy again too. */
+  #isFresh({ mark, fromMs, untilMs }: Cached): boolean {
+    const nowMs = this.#ports.clock.now().getTime();
+    return nowMs >= fromMs && nowMs < untilMs && mark === this.#records.changeMark();
   }
 
   async #materialOf(record: CredentialRecord): Promise<Material> {
     // The record that it answers with may be newer than ours: its facts belong to this grant.
-    const { record: opened, driver, grant } = await openRecord(this.#surroundings, record);
+    const { record: opened, driver, grant } = await openGrant(this.#surroundings, record);
     if (grant === null) throw refusal(opened, this.#ports.clock.now());
     return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
   }
 
-  #remember(entry: Cached): void {
+  #remember(record: CredentialRecord, material: Material, mark: number): void {
+    const now = this.#ports.clock.now();
+    const untilMs = servedUntilMs(record, now);
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value ?? '');
-    this.#cache.set(entry.record.id, entry);
+    this.#cache.set(record.id, { material, mark, fromMs: now.getTime(), untilMs });
   }
 
   async #refresh(

@@ -121,6 +121,11 @@ export const ERROR_CATALOGUE = {
     kind: 'transient',
     action: 'Another process is refreshing this credential. Try again in a few seconds.',
   },
+  ERR_REFRESH_HELD_UP: {
+    kind: 'transient',
+    action:
+      'This process was too busy to send the request while it had the right to; it is tried again by itself. If it happens often, give it more CPU or a faster disk.',
+  },
   ERR_STORE_UNAVAILABLE: {
     kind: 'storage',
     action: 'Check that the database can be reached, that its folder exists and may be written, and that it has room.',
@@ -180,6 +185,10 @@ export const ERROR_CATALOGUE = {
   ERR_SANDBOX_UNAVAILABLE: {
     kind: 'configuration',
     action: 'The sandbox needs the development dependencies. Run it from a source checkout with "npm start".',
+  },
+  ERR_INSPECT_PORT_TAKEN: {
+    kind: 'configuration',
+    action: 'End the other program, or choose another port with --port or in CREDLIFE_INSPECT.',
   },
   ERR_SANDBOX_PORT_TAKEN: {
     kind: 'configuration',

@@ -26,6 +26,12 @@ export {
   TransientError,
 } from './errors.ts';
 export type { ErrorCode, ErrorKind } from './errors.ts';
+export type { InspectionAddress } from './inspection/address.ts';
+export { publishInspection } from './inspection/publisher.ts';
+export type { Inspectable, Publication } from './inspection/publisher.ts';
+export { InspectionRelay } from './inspection/relay.ts';
+export type { RelayOptions } from './inspection/relay.ts';
+export type { Traffic } from './inspection/switchboard.ts';
 export type { CredentialId, LifecycleState, Reason, StatePath } from './lifecycle/credential.ts';
 export { EVENT_TYPES } from './lifecycle/events.ts';
 export type { CredentialEvent, EventType } from './lifecycle/events.ts';

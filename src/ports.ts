@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { uptime } from 'node:os';
 import type { Agent } from 'undici';
+import { connectedFetch, type BeforeWrite } from './connected-fetch.ts';
+
+export { NotSentError } from './connected-fetch.ts';
 
 /** What the engine takes from its surroundings. Everything else in `src/` is a function of these and its arguments. */
 export interface Ports {
@@ -36,9 +39,18 @@ export interface FetchInit extends RequestInit {
   readonly learnedFrom?: string;
   /** Finds the addresses to connect to. Connections are kept and shared by requests that bring the same function. */
   readonly lookup?: LookupFunction;
+  /**
+   * Called once, when the connection stands and nothing has left yet. What it answers is called in the same turn in which the
+   * first byte is written. When either throws, nothing is sent. Only a fetch that `connectsFirst` knows it.
+   */
+  readonly beforeWrite?: BeforeWrite;
 }
 
-export type Fetch = (url: string, init?: FetchInit) => Promise<Response>;
+export interface Fetch {
+  (url: string, init?: FetchInit): Promise<Response>;
+  /** Whether it calls `beforeWrite`. Any other fetch may be held up, unseen, between its call and the first byte. */
+  readonly connectsFirst?: boolean;
+}
 
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -63,8 +75,13 @@ export const systemClock: Clock = {
 
 export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
 
-export const systemFetch: Fetch = (url, init) =>
-  init?.lookup === undefined ? globalThis.fetch(url, init) : fetchByLookup(url, init, init.lookup);
+export const systemFetch: Fetch = Object.assign(fetchOfSystem, { connectsFirst: true });
+
+function fetchOfSystem(url: string, init: FetchInit = {}): Promise<Response> {
+  const { beforeWrite, ...plain } = init;
+  if (beforeWrite !== undefined) return connectedFetch(url, plain, beforeWrite);
+  return plain.lookup === undefined ? globalThis.fetch(url, plain) : fetchByLookup(url, plain, plain.lookup);
+}
 
 const agents = new WeakMap<LookupFunction, Agent>();
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
+import { parseInspectionAddress, type InspectionAddress } from './inspection/address.ts';
 import { Secret } from './secret.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
 import { driverOf, placeOf } from './storage/location.ts';
@@ -14,6 +15,8 @@ export interface Settings {
   readonly masterKey: MasterKey;
   readonly keeper: 'auto' | 'on' | 'off';
   readonly logLevel: string;
+  /** The relay of `credlife inspect` to publish to; `null` for none. */
+  readonly inspect: InspectionAddress | null;
   /** What an engine is opened with. */
   readonly engineOptions: { readonly database: string; readonly masterKey: MasterKey; readonly anchor?: Anchor };
 }
@@ -30,7 +33,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /**
  * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
  * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database. `CREDLIFE_ANCHOR_FILE` names a
- * file, best on another volume, that remembers how new the database was.
+ * file, best on another volume, that remembers how new the database was. `CREDLIFE_INSPECT` is the address that
+ * `credlife inspect` printed.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
@@ -42,6 +46,7 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
   const knownKeeper = KEEPER.find((name) => name === keeper);
   if (!knownKeeper) throw malformed('CREDLIFE_KEEPER', KEEPER);
   if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);
+  const inspect = readInspectionAddress(env);
   const masterKey = findMasterKey(env, database, defaults);
   const anchorFile = env['CREDLIFE_ANCHOR_FILE'];
   const engineOptions = {
@@ -49,7 +54,13 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
     masterKey,
     ...(anchorFile !== undefined && { anchor: new FileAnchor(anchorFile) }),
   };
-  return { database, masterKey, keeper: knownKeeper, logLevel, engineOptions };
+  return { database, masterKey, keeper: knownKeeper, logLevel, inspect, engineOptions };
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
+export function readInspectionAddress(env: Environment): InspectionAddress | null {
+  const text = env['CREDLIFE_INSPECT'] ?? '';
+  return text === '' ? null : parseInspectionAddress(text);
 }
 
 function findMasterKey(env: Environment, database: string, defaults: SettingsDefaults): MasterKey {

@@ -9,14 +9,17 @@ import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import Database from 'better-sqlite3';
 import { Issuer } from '../../test/servers/issuer/issuer.ts';
 import { seededRandom } from '../../test/servers/issuer/random.ts';
+import { openBooks } from './refresh/books.mjs';
 import { Crew, Founder } from './refresh/crew.mjs';
 import { figures, isLate, isLost, judge } from './refresh/judge.mjs';
+import { Postgres } from './refresh/postgres.mjs';
+import { PROVIDER_CLIENT, ProviderIssuer } from './refresh/provider.mjs';
 
 const MASTER_KEY = '07'.repeat(32);
-const GRACES = { 'grace-0': 0, 'grace-10': 10_000, 'grace-30': 30_000 };
+const OWN_GRACES = { 'grace-0': 0, 'grace-10': 10_000, 'grace-30': 30_000 };
+const GRACES = { ...OWN_GRACES, [PROVIDER_CLIENT]: 0 };
 /** What goes wrong at the issuer, by chance, on top of the kills. */
 const FAULTS = [
   { fault: { kind: /** @type {const} */ ('drop'), afterRotating: false }, chance: 0.005 },
@@ -27,7 +30,8 @@ const FAULTS = [
   { fault: { kind: /** @type {const} */ ('status'), status: 500, afterRotating: false }, chance: 0.005 },
   { fault: { kind: /** @type {const} */ ('status'), status: 500, afterRotating: true }, chance: 0.005 },
 ];
-const LONGEST_STOP_MS = 3_000;
+/** A process that is stopped inside a transaction blocks every writer of a SQLite file; PostgreSQL ends its session. */
+const LONGEST_STOPS_MS = { sqlite: 3_000, postgres: 60_000 };
 const PROGRESS_MS = 15_000;
 
 /** @param {string[]} args */
@@ -42,13 +46,15 @@ function optionsOf(args) {
       seconds: text('900'),
       ttl: text('20'),
       pace: text('900'),
+      database: text('sqlite'),
       seed: text(String(randomInt(2 ** 31))),
       impatient: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
-  const { impatient, json, help, ...numbers } = values;
+  const { impatient, json, help, database, ...numbers } = values;
+  if (database !== 'sqlite' && database !== 'postgres') throw new TypeError('--database must be sqlite or postgres');
   /** @param {keyof typeof numbers} name */
   const number = (name) => {
     const value = Number(numbers[name]);
@@ -56,6 +62,7 @@ function optionsOf(args) {
     return value;
   };
   return {
+    database: /** @type {'sqlite' | 'postgres'} */ (database),
     json,
     help,
     /** Lets a token in doubt without a grace window wait for its time, which is 25 s: a short run need not see its end. */
@@ -75,6 +82,78 @@ function optionsOf(args) {
 
 /** @typedef {ReturnType<typeof optionsOf>} Options */
 
+/** The servers that judge: ours with three grace windows, and oidc-provider, which has none. */
+class Issuers {
+  #own;
+  #provider;
+
+  /**
+   * @param {Issuer} own
+   * @param {ProviderIssuer} provider
+   */
+  constructor(own, provider) {
+    this.#own = own;
+    this.#provider = provider;
+  }
+
+  /** @param {Options} options */
+  static async start({ ttl, seed }) {
+    const own = await Issuer.start({
+      clients: Object.entries(OWN_GRACES).map(([clientId, reuseGraceMs], index) => ({
+        clientId,
+        clientSecret: 'secret',
+        reuseGraceMs,
+        reuseAnswer: index % 2 === 0 ? 'same' : 'sibling',
+        accessTokenTtlSeconds: ttl,
+      })),
+      seed,
+    });
+    try {
+      return new Issuers(own, await ProviderIssuer.start({ ttl, seed }));
+    } catch (error) {
+      await own.stop();
+      throw error;
+    }
+  }
+
+  /**
+   * A new consent, with what a credential needs to use it.
+   * @param {string} clientId
+   */
+  async consent(clientId) {
+    if (clientId === PROVIDER_CLIENT) {
+      const { config, clientSecret } = this.#provider;
+      return { ...(await this.#provider.mint()), config, clientSecret };
+    }
+    const config = { clientId, tokenEndpoint: this.#own.tokenEndpoint };
+    return { ...(await this.#own.mint(clientId)), config, clientSecret: 'secret' };
+  }
+
+  /** @param {import('../../test/servers/issuer/contract.ts').IssuerFaults} faults */
+  async setFaults(faults) {
+    await Promise.all([this.#own.setFaults(faults), this.#provider.setFaults(faults)]);
+  }
+
+  async log() {
+    return [...(await this.#own.log()), ...(await this.#provider.log())];
+  }
+
+  async families() {
+    return [...(await this.#own.families()), ...(await this.#provider.families())];
+  }
+
+  /** What oidc-provider's own log says, against what its door saw. */
+  async disagreements() {
+    const theirs = await this.#provider.spentTokensPresented();
+    const seen = (await this.#provider.log()).filter(({ use, verdict }) => use > 1 && verdict !== 'familyEnded').length;
+    return theirs >= seen ? [] : [`oidc-provider saw ${theirs} spent tokens, its door ${seen}`];
+  }
+
+  async stop() {
+    await Promise.all([this.#own.stop(), this.#provider.stop()]);
+  }
+}
+
 /** One run: its servers, processes and what is known about its credentials. */
 class Run {
   /** @type {Map<string, { familyId: string, clientId: string }>} */
@@ -84,38 +163,37 @@ class Run {
   #startedAt = Date.now();
   #options;
   #random;
-  #issuer;
+  #issuers;
   #crew;
   #founder;
-  #database;
+  #books;
 
   /**
    * @param {Options} options
-   * @param {{ issuer: Issuer, crew: Crew, founder: Founder, database: string }} parts
+   * @param {{ issuers: Issuers, crew: Crew, founder: Founder, books: import('./refresh/books.mjs').Books }} parts
    */
-  constructor(options, { issuer, crew, founder, database }) {
+  constructor(options, { issuers, crew, founder, books }) {
     this.#options = options;
     this.#random = seededRandom(options.seed);
-    this.#issuer = issuer;
+    this.#issuers = issuers;
     this.#crew = crew;
     this.#founder = founder;
-    this.#database = new Database(database, { readonly: true });
+    this.#books = books;
   }
 
   /** @param {string} clientId */
   async #consent(clientId) {
-    const { familyId, refreshToken } = await this.#issuer.mint(clientId);
+    const { familyId, refreshToken, config, clientSecret } = await this.#issuers.consent(clientId);
     const id = await this.#founder.register({
       protocol: 'oauth2',
       name: familyId,
       config: {
-        tokenEndpoint: this.#issuer.tokenEndpoint,
+        ...config,
         grantType: 'refresh_token',
-        clientId,
         reuseGraceMs: GRACES[/** @type {keyof typeof GRACES} */ (clientId)],
         allowInsecureTransport: true,
       },
-      secret: { clientSecret: 'secret', refreshToken },
+      secret: { clientSecret, refreshToken },
     });
     this.#credentials.set(id, { familyId, clientId });
   }
@@ -129,7 +207,7 @@ class Run {
   /** Blow after blow, until there were enough kills or the time is up. */
   async strike() {
     const { kills, seconds, pace } = this.#options;
-    await this.#issuer.setFaults({ byChance: FAULTS, latencyMs: [0, 250] });
+    await this.#issuers.setFaults({ byChance: FAULTS, latencyMs: [0, 250] });
     const endsAt = Date.now() + seconds * 1_000;
     let progressAt = Date.now() + PROGRESS_MS;
     /** @type {Promise<void> | null} */
@@ -143,7 +221,7 @@ class Run {
       console.error(`${this.#elapsed()} ${this.kills} kills, ${this.stops} stops, ${this.#replaced.size} lost`);
     }
     await replacing;
-    await this.#issuer.setFaults({});
+    await this.#issuers.setFaults({});
   }
 
   /** Half of the blows come at any time, half at the instants that hurt: a request leaving, an answer arriving. */
@@ -156,7 +234,7 @@ class Run {
     if (!victim || !this.#crew.awake.includes(victim)) return;
     if (aimed) await delay(200 * soon * soon);
     if (kill) await this.#crew.kill(victim);
-    else this.#crew.stop(victim, Math.ceil(LONGEST_STOP_MS * length));
+    else this.#crew.stop(victim, Math.ceil(LONGEST_STOPS_MS[this.#options.database] * length));
   }
 
   /** @returns {Promise<import('./refresh/crew.mjs').Worker | undefined>} */
@@ -171,7 +249,7 @@ class Run {
 
   /** A new consent for each grant that was lost, so that the pressure stays. */
   async #replaceLost() {
-    for (const { id, state } of this.seen().filter(isLost)) {
+    for (const { id, state } of (await this.seen()).filter(isLost)) {
       const known = this.#credentials.get(id);
       if (!known || state !== 'expired.needsUser' || this.#replaced.has(id)) continue;
       this.#replaced.add(id);
@@ -182,10 +260,11 @@ class Run {
   /** Lets everything come to rest. Returns the credentials that neither live nor say that they are lost. */
   async settle() {
     await this.#crew.complete();
-    const before = new Map(this.seen().map(({ id, generation }) => [id, generation]));
+    await this.#crew.continued();
+    const before = new Map((await this.seen()).map(({ id, generation }) => [id, generation]));
     const endsAt = Date.now() + this.#options.ttl * 1_000 + 90_000;
     for (;;) {
-      const stuck = this.seen().filter(
+      const stuck = (await this.seen()).filter(
         (credential) =>
           credential.state !== 'expired.needsUser' &&
           credential.generation <= (before.get(credential.id) ?? 0) &&
@@ -196,37 +275,33 @@ class Run {
     }
   }
 
-  /** @returns {import('./refresh/judge.mjs').Seen[]} what the database says about each credential */
-  seen() {
-    /** @type {string[]} */
-    const rows = /** @type {any} */ (this.#database.prepare('SELECT record FROM records').pluck().all());
-    return rows
-      .map((text) => JSON.parse(text))
+  /** @returns {Promise<import('./refresh/judge.mjs').Seen[]>} what the database says about each credential */
+  async seen() {
+    return (await this.#books.records())
       .filter(({ id }) => this.#credentials.has(id))
-      .map(({ id, state, generation, failure, dueAt }) => ({
+      .map(({ id, state, generation, failure, refreshDueAt }) => ({
         id,
         familyId: this.#credentials.get(id)?.familyId ?? '',
         state,
         generation,
         code: failure?.code ?? null,
-        dueAt,
+        dueAt: refreshDueAt,
       }));
   }
 
   async material() {
-    const rows = /** @type {string[]} */ (this.#database.prepare('SELECT attempt FROM attempts').pluck().all());
     return {
-      log: await this.#issuer.log(),
-      families: await this.#issuer.families(),
-      credentials: this.seen(),
-      journal: rows.map((text) => JSON.parse(text)),
+      log: await this.#issuers.log(),
+      families: await this.#issuers.families(),
+      credentials: await this.seen(),
+      journal: await this.#books.attempts(),
       blows: this.#crew.blows,
       graces: GRACES,
     };
   }
 
-  close() {
-    this.#database.close();
+  async close() {
+    await this.#books.close();
   }
 
   get kills() {
@@ -249,14 +324,15 @@ function waitsItsTime({ state, dueAt }) {
 
 /** Codes that callers may meet while engines die and the issuer misbehaves; any other is a fault of ours. */
 const EXPECTED_ERRORS =
-  /^ERR_(ENDPOINT_|OAUTH2_AMBIGUOUS_REFRESH|OAUTH2_RESPONSE_INVALID|REFRESH_IN_PROGRESS|CREDENTIAL_NEEDS_USER)/;
+  /^ERR_(ENDPOINT_|OAUTH2_AMBIGUOUS_REFRESH|OAUTH2_RESPONSE_INVALID|REFRESH_IN_PROGRESS|REFRESH_HELD_UP|CREDENTIAL_NEEDS_USER)/;
 
 /**
  * @param {Options} options
  * @param {Run} run
  * @param {Crew} crew
+ * @param {Issuers} issuers
  */
-async function conduct(options, run, crew) {
+async function conduct(options, run, crew, issuers) {
   await run.populate();
   const startedAt = Date.now();
   await Promise.all(Array.from({ length: options.processes }, () => crew.start()));
@@ -268,6 +344,7 @@ async function conduct(options, run, crew) {
   const violations = [
     ...findings.filter((finding) => !isLate(finding)),
     ...stuck.map(({ id, familyId, state, code }) => `a credential is stuck: ${id} of ${familyId}, ${state} ${code}`),
+    ...(await issuers.disagreements()),
     ...unexpected.map((code) => `callers met ${code} ${crew.errors.get(code)} times`),
   ];
   return {
@@ -291,37 +368,30 @@ async function main(args) {
   const options = optionsOf(args);
   if (options.help) {
     console.error(
-      'options: --processes 8 --credentials 200 --kills 500 --seconds 900 --ttl 20 --pace 900 --seed N --impatient --json',
+      'options: --processes 8 --credentials 200 --kills 500 --seconds 900 --ttl 20 --pace 900 --seed N --database sqlite|postgres --impatient --json',
     );
     return true;
   }
   console.error(`seed ${options.seed}`);
   const folder = mkdtempSync(path.join(tmpdir(), 'credlife-chaos-'));
-  const settings = { database: path.join(folder, 'credentials.db'), masterKey: MASTER_KEY };
-  const issuer = await Issuer.start({
-    clients: Object.entries(GRACES).map(([clientId, reuseGraceMs], index) => ({
-      clientId,
-      clientSecret: 'secret',
-      reuseGraceMs,
-      reuseAnswer: index % 2 === 0 ? 'same' : 'sibling',
-      accessTokenTtlSeconds: options.ttl,
-    })),
-    seed: options.seed,
-  });
+  const server = options.database === 'postgres' ? await Postgres.start() : null;
+  const settings = { database: server?.url ?? path.join(folder, 'credentials.db'), masterKey: MASTER_KEY };
+  const issuers = await Issuers.start(options);
   const founder = new Founder(settings);
   const crew = new Crew({ ...settings, callers: 2 });
   try {
     await founder.start();
-    const run = new Run(options, { issuer, crew, founder, database: settings.database });
-    const report = await conduct(options, run, crew);
-    run.close();
+    const run = new Run(options, { issuers, crew, founder, books: await openBooks(settings.database) });
+    const report = await conduct(options, run, crew, issuers);
+    await run.close();
     await Promise.all([crew.close(), founder.close()]);
     show(report, options.json);
     return report.violations.length + report.late.length === 0;
   } finally {
     crew.abandon();
     founder.abandon();
-    await issuer.stop();
+    await issuers.stop();
+    await server?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }

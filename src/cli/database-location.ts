@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { CredentialEngine } from '../engine.ts';
+import { publishInspection } from '../inspection/publisher.ts';
 import { n8nDefaults } from '../n8n/instance.ts';
 import { readSettings, type Settings } from '../settings.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
@@ -25,11 +26,15 @@ export async function withEngine<Result>(
   options: GlobalOptions,
   work: (engine: CredentialEngine) => Promise<Result>,
 ): Promise<Result> {
-  const engine = await CredentialEngine.open(settingsOf(context, options).engineOptions);
+  const { engineOptions, inspect } = settingsOf(context, options);
+  const engine = await CredentialEngine.open(engineOptions);
+  const publication = inspect && publishInspection(engine, inspect);
   try {
+    await publication?.attempted;
     return await work(engine);
   } finally {
     await engine.close();
+    await publication?.close();
   }
 }
 

@@ -3,6 +3,7 @@ import type { CommandContext, GlobalOptions } from './context.ts';
 import { backup, restore, type RestoreCommandOptions } from './commands/backup.ts';
 import { grant, type GrantCommandOptions } from './commands/grant.ts';
 import { init } from './commands/init.ts';
+import { inspect, type InspectCommandOptions } from './commands/inspect.ts';
 import {
   keyChangePassphrase,
   keyReEncrypt,
@@ -43,6 +44,7 @@ export function createProgram(context: CommandContext, version: string): Command
   addRegister(program, context);
   addVerbs(program, context);
   addServe(program, context);
+  addInspect(program, context);
   addMachine(program, context);
   addKeys(program, context);
   addBackup(program, context);
@@ -134,8 +136,23 @@ function addServe(program: Command, context: CommandContext): void {
     .command('serve')
     .description('keep all credentials alive and show them')
     .option('--sandbox', 'with a real authorization server on this machine and four sample credentials')
+    .option('--inspect', 'with an inspector that a browser on this machine can open')
     .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
     .action((_options: object, command: Command) => serve(context, command.optsWithGlobals<ServeCommandOptions>()));
+}
+
+function addInspect(program: Command, context: CommandContext): void {
+  program
+    .command('inspect')
+    .description('watch the state machines of engines in other processes, in the Stately inspector')
+    .option('--port <port>', 'port on 127.0.0.1 and ::1 (default: a free one)', portArgument)
+    .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
+    .addHelpText(
+      'after',
+      '\nStart the engines (credlife serve, n8n) with CREDLIFE_INSPECT set to the address that this prints. When it is set' +
+        '\nhere too, it says port and token, and both sides may be started again at any time.\n',
+    )
+    .action((_options: object, command: Command) => inspect(context, command.optsWithGlobals<InspectCommandOptions>()));
 }
 
 function addMachine(program: Command, context: CommandContext): void {
@@ -202,4 +219,10 @@ function durationArgument(text: string): number {
   const durationMs = parseDuration(text);
   if (durationMs === null) throw malformed('The option --for takes a duration such as 90s, 3m or 1h.');
   return durationMs;
+}
+
+function portArgument(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) throw malformed('The option --port takes 1 to 65535.');
+  return port;
 }

@@ -68,6 +68,8 @@ export class Awakening {
       context: { credentialId, generation, reason, claim: null, attemptId: null, interruption: null },
     });
     return createActor(this.#machine, {
+      // What an inspector calls it.
+      id: credentialId,
       snapshot,
       input: { credentialId, generation, reason },
       ...this.#inspections.actorOptions(),

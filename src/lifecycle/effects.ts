@@ -39,21 +39,39 @@ export async function requireRecord({ records }: Surroundings, id: CredentialId)
  * Opens everything that was sealed for a record. A value that is gone was sealed again meanwhile: then the record is read
  * again, and the answer holds the newer one.
  */
-export async function openRecord(surroundings: Surroundings, record: CredentialRecord): Promise<Opened> {
+export function openRecord(surroundings: Surroundings, record: CredentialRecord): Promise<Opened> {
+  return openNewest(surroundings, record, async (newest) => {
+    const registered = await surroundings.vault.get(newest, newest.registered);
+    return { ...(await grantOf(surroundings, newest)), registered };
+  });
+}
+
+/** Opens the grant alone, which is all that a use needs; otherwise as `openRecord`. */
+export function openGrant(surroundings: Surroundings, record: CredentialRecord): Promise<Omit<Opened, 'registered'>> {
+  return openNewest(surroundings, record, (newest) => grantOf(surroundings, newest));
+}
+
+async function openNewest<T>(
+  { records }: Surroundings,
+  record: CredentialRecord,
+  open: (record: CredentialRecord) => Promise<T>,
+): Promise<T> {
   try {
-    return await openValues(surroundings, record);
+    return await open(record);
   } catch (error) {
     if (!isCredentialError(error) || error.code !== 'ERR_CREDENTIAL_UNREADABLE') throw error;
-    const current = await surroundings.records.get(record.id);
+    const current = await records.get(record.id);
     if (current === null || current.revision === record.revision) throw error;
-    return openValues(surroundings, current);
+    return open(current);
   }
 }
 
-async function openValues({ vault, drivers }: Surroundings, record: CredentialRecord): Promise<Opened> {
-  const registered = await vault.get(record, record.registered);
+async function grantOf(
+  { vault, drivers }: Surroundings,
+  record: CredentialRecord,
+): Promise<Omit<Opened, 'registered'>> {
   const grant = record.grant === null ? null : parseSealedGrant(await vault.get(record, record.grant)).grant;
-  return { record, driver: drivers.driver(record.protocol), registered, grant };
+  return { record, driver: drivers.driver(record.protocol), grant };
 }
 
 export function driverInput({ record, registered, grant }: Opened, signal: AbortSignal): DriverInput {

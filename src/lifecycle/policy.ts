@@ -20,6 +20,8 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const MARGIN_LEAST_MS = 30 * SECOND;
 const MARGIN_MOST_MS = 15 * MINUTE;
+/** Share of the margin by which due times of different ids are spread. */
+const JITTER = 0.1;
 const FORCED_MOST_MS = 10 * SECOND;
 const BACKOFF_FIRST_MS = 2 * SECOND;
 const BACKOFF_MOST_MS = 5 * MINUTE;
@@ -49,8 +51,14 @@ export function stableFraction(id: string): number {
 /** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
 export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Date {
   const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
-  const jitter = 0.1 * margin * stableFraction(id);
+  const jitter = JITTER * margin * stableFraction(id);
   return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
+}
+
+/** Before this, no id's refresh is planned: known without hashing the id, which would be most of the cost of a use. */
+function earliestRefreshMs({ issuedAt, expiresAt }: Life): number {
+  const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
+  return Math.floor(expiresAt.getTime() - (1 + JITTER) * margin) - 1;
 }
 
 /** The last stretch of a life, in which callers wait for the refresh: 10 s, at most a tenth of the life. */
@@ -91,18 +99,46 @@ function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: bo
   const life = lifeOf(record);
   const serve = { decision: 'serve', reason: record.reason } as const;
   if (!record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
-  if (life && life.expiresAt.getTime() - now.getTime() < forcedMs(life))
-    return { decision: 'refreshFirst', reason: 'refreshDue' };
-  const plannedAt = earlier(
-    life && plannedRefreshAt(record.id, life),
-    record.state === 'valid.fresh' ? record.refreshDueAt : null,
-  );
-  return plannedAt !== null && now >= plannedAt ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+  const nowMs = now.getTime();
+  const ahead = { decision: 'serveAndRefresh', reason: 'refreshDue' } as const;
+  if (life && nowMs >= earliestRefreshMs(life)) {
+    if (life.expiresAt.getTime() - nowMs < forcedMs(life)) return { decision: 'refreshFirst', reason: 'refreshDue' };
+    if (now >= plannedRefreshAt(record.id, life)) return ahead;
+  }
+  return nowMs >= plannedByMs(record) ? ahead : serve;
+}
+
+/** When a fresh grant is due by its record: earlier than its life tells when a part of it ends, or nobody states its life. */
+function plannedByMs({ state, refreshDueAt }: CredentialRecord): number {
+  return state === 'valid.fresh' && refreshDueAt !== null ? refreshDueAt.getTime() : Infinity;
 }
 
 function earlier(a: Date | null, b: Date | null): Date | null {
   if (a === null || b === null) return a ?? b;
   return a < b ? a : b;
+}
+
+/**
+ * Until when a record that `decideUse` serves at `now` is served without asking again, as milliseconds since 1970; what
+ * `decideUse` looks at changes at no other instant. `now` itself when the record is not served.
+ */
+export function servedUntilMs(record: CredentialRecord, now: Date): number {
+  const nowMs = now.getTime();
+  if (decideUse(record, now).decision !== 'serve') return nowMs;
+  const life = lifeOf(record);
+  const turns = [
+    record.expiresAt?.getTime(),
+    record.retryNotBefore?.getTime(),
+    ...(life && record.refreshable ? refreshTurns(life, record, nowMs) : []),
+    ...(record.refreshable ? [plannedByMs(record)] : []),
+  ];
+  return Math.min(...turns.map((turn) => (turn !== undefined && turn > nowMs ? turn : Infinity)));
+}
+
+function refreshTurns(life: Life, { id }: CredentialRecord, nowMs: number): number[] {
+  const earliestMs = earliestRefreshMs(life);
+  if (nowMs < earliestMs) return [earliestMs];
+  return [plannedRefreshAt(id, life).getTime(), life.expiresAt.getTime() - forcedMs(life)];
 }
 
 export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
@@ -199,6 +235,8 @@ export interface FailedAttempt {
   readonly healing: boolean;
   /** An earlier request may have spent the token, answered or not. */
   readonly inDoubt: boolean;
+  /** When the token was perhaps spent first, by this request or one before it; `null` when it certainly was not. */
+  readonly spentAt: Date | null;
   readonly reuseGraceMs: number;
   readonly deadlineMs: number;
 }
@@ -226,19 +264,27 @@ export function settleFailed(
     }
     default:
       if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
-        return settleAnswerLost(attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, now));
+        return settleAnswerLost(
+          attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, { ...attempt, sentAt: now }, now),
+        );
       }
-      return settleTransient(record, error, now, alive);
+      return settleTransient(record, error, attempt, now);
   }
 }
 
-function settleTransient(record: CredentialRecord, error: CredentialError, now: Date, alive: boolean): Settlement {
+function settleTransient(
+  record: CredentialRecord,
+  error: CredentialError,
+  attempt: FailedAttempt,
+  now: Date,
+): Settlement {
+  const alive = isAlive(record, now);
   const state: StatePath = alive
     ? 'valid.expiringSoon'
     : record.grant === null
       ? 'pending.unverified'
       : 'expired.retrying';
-  const retryNotBefore = retryAt(record, error, now);
+  const retryNotBefore = retryAt(record, error, attempt, now);
   // The end of the token's life is looked at too, however long the endpoint wants to be left alone.
   const endsFirst = alive && record.expiresAt !== null && record.expiresAt < retryNotBefore;
   return {
@@ -254,24 +300,54 @@ export function settleAnswerLost(retryNotBefore: Date): Settlement {
   return { state: 'refreshing.ambiguous', reason: 'answerLost', refreshDueAt: retryNotBefore, retryNotBefore };
 }
 
-/** Exponential back-off with a stable jitter; the endpoint's own wish wins when it is later. */
-function retryAt(record: CredentialRecord, error: CredentialError, now: Date): Date {
+/**
+ * Exponential back-off with a stable jitter, bounded by what there is to save: a living token, or a token in doubt inside the
+ * server's grace window. The endpoint's own wish wins when it is later.
+ */
+function retryAt(record: CredentialRecord, error: CredentialError, attempt: FailedAttempt, now: Date): Date {
   const exponential = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(record.failedAttempts, 16), BACKOFF_MOST_MS);
   const jittered = exponential * (0.75 + 0.25 * stableFraction(record.id));
-  return new Date(Math.ceil(now.getTime() + Math.max(jittered, error.retryAfterMs ?? 0)));
+  const bounded = Math.min(jittered, lifeLeftMs(record, now), graceLeftMs(attempt, now));
+  return new Date(Math.ceil(now.getTime() + Math.max(bounded, error.retryAfterMs ?? 0)));
+}
+
+/** Until callers would begin to wait for a refresh; from then on, until the token ends; without bound when it has ended. */
+function lifeLeftMs(record: CredentialRecord, now: Date): number {
+  const life = lifeOf(record);
+  if (!life || !isAlive(record, now)) return Number.POSITIVE_INFINITY;
+  const leftMs = life.expiresAt.getTime() - now.getTime();
+  return leftMs > forcedMs(life) ? leftMs - forcedMs(life) : leftMs;
+}
+
+/** Half of what is left of the grace window, so that several tries fit into it; without bound outside of it. */
+function graceLeftMs({ spentAt, reuseGraceMs }: FailedAttempt, now: Date): number {
+  if (!isWithinGrace(reuseGraceMs, spentAt, now)) return Number.POSITIVE_INFINITY;
+  const leftMs = Number(spentAt) + reuseGraceMs - now.getTime();
+  return Math.max(leftMs / 2, SECOND);
+}
+
+/** Whether the server still accepts a token that was perhaps spent first at `spentAt`. */
+export function isWithinGrace(reuseGraceMs: number, spentAt: Date | null, now: Date): boolean {
+  return spentAt !== null && now.getTime() - spentAt.getTime() < reuseGraceMs;
 }
 
 /**
- * When the same token may be presented again after its answer was lost: at once inside the server's reuse grace window;
- * without one, after the first request has certainly ended.
+ * When the same token may be presented again after its answer was lost: at once inside the server's reuse grace window, which
+ * counts from the first request that may have spent it; outside of it, after the last request has certainly ended.
  */
-export function healAt(attempt: Pick<FailedAttempt, 'reuseGraceMs' | 'deadlineMs'>, sentAt: Date): Date {
-  return attempt.reuseGraceMs > 0 ? sentAt : new Date(sentAt.getTime() + attempt.deadlineMs + HEAL_EXTRA_MS);
+export function healAt(
+  traits: Pick<FailedAttempt, 'reuseGraceMs' | 'deadlineMs'>,
+  { spentAt, sentAt }: { readonly spentAt: Date | null; readonly sentAt: Date },
+  now: Date,
+): Date {
+  if (isWithinGrace(traits.reuseGraceMs, spentAt ?? sentAt, now)) return sentAt;
+  return new Date(sentAt.getTime() + traits.deadlineMs + HEAL_EXTRA_MS);
 }
 
 /** A second loss in a row is no accident of one connection: the endpoint is not asked again at once. */
 function rehealAt(record: CredentialRecord, error: CredentialError, attempt: FailedAttempt, now: Date): Date {
-  return new Date(Math.max(healAt(attempt, now).getTime(), retryAt(record, error, now).getTime()));
+  const healing = healAt(attempt, { ...attempt, sentAt: now }, now);
+  return new Date(Math.max(healing.getTime(), retryAt(record, error, attempt, now).getTime()));
 }
 
 /** Permanent, transient, configuration or clock, by who must act. */
@@ -282,7 +358,7 @@ export function classify(error: CredentialError): FailureClass {
 }
 
 /** The request left, but its answer did not come whole: the token may be spent. */
-function isAnswerLost(error: CredentialError): boolean {
+export function isAnswerLost(error: CredentialError): boolean {
   return (
     error.code === 'ERR_ENDPOINT_TIMEOUT' ||
     error.code === 'ERR_ENDPOINT_CONNECTION_LOST' ||

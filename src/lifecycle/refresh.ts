@@ -1,4 +1,4 @@
-import { toCredentialError, type CredentialError } from '../errors.ts';
+import { TransientError, toCredentialError, type CredentialError } from '../errors.ts';
 import type { RefreshTraits } from '../protocols/protocol.ts';
 import type { Claim } from '../storage/record-store.ts';
 import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
@@ -13,17 +13,18 @@ import {
   type Opened,
   type Surroundings,
 } from './effects.ts';
+import { HeldClaim, LEASE_MS } from './held-claim.ts';
 import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } from './journal.ts';
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
-import { healAt, isBackingOff } from './policy.ts';
+import { healAt, isBackingOff, isWithinGrace } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
 
-/** A holder that dies is taken over after this long: the smallest reuse grace windows of servers are 10 s. */
-export const LEASE_MS = 4_000;
-const RENEWAL_MS = 1_000;
 const POLL_MS = 50;
 const LONGEST_WAIT_MS = 30_000;
+/** What must be left of the claim in the turn in which the request is written. */
+const LEFT_TO_SEND_MS = 1_000;
+const SEND_TRIES = 3;
 
 /**
  * Takes the credential for one refresh and writes the intent down. Ends without a claim when another holder answered the
@@ -123,10 +124,10 @@ async function recoverAttempt(
   if (open.tokenFingerprint === null) return null;
   const now = ports.clock.now();
   const spentAt = open.spentAt ?? open.sentAt;
-  if (open.healing && now.getTime() - spentAt.getTime() > traits.reuseGraceMs) {
+  if (open.healing && !isWithinGrace(traits.reuseGraceMs, spentAt, now)) {
     return settleLost(surroundings, { record, attempt: open, claim });
   }
-  const refreshDueAt = healAt(traits, open.sentAt);
+  const refreshDueAt = healAt(traits, { spentAt, sentAt: open.sentAt }, now);
   return now < refreshDueAt ? settleAmbiguous(surroundings, { record, attempt: open, claim, refreshDueAt }) : null;
 }
 
@@ -166,6 +167,9 @@ async function writeIntent(
 /** Another holder has the credential now; nothing was sent. */
 class ClaimLost extends Error {}
 
+/** The process was held up between the journal and the write, and its claim may be over; nothing was sent. */
+class HeldUp extends Error {}
+
 /** Makes the request, seals its answer, then points the record at it: the new token is stored before anybody gets it. */
 export async function sendRefresh(surroundings: Surroundings, input: SendInput, signal: AbortSignal): Promise<Outcome> {
   const { records } = surroundings;
@@ -174,9 +178,10 @@ export async function sendRefresh(surroundings: Surroundings, input: SendInput, 
   const attempt = await records.lastAttempt(record.id);
   if (claim === null || attempt?.attemptId !== input.attemptId) return settledAt(record);
   const opened = await openRecord(surroundings, record);
-  const stopRenewal = keepClaim(surroundings, claim);
+  const held = new HeldClaim(surroundings, claim);
+  const stopRenewal = held.keep();
   try {
-    const outcome = await sentRefresh(surroundings, { opened, attempt, claim }, signal);
+    const outcome = await sentRefresh(surroundings, { opened, attempt, held }, signal);
     // Superseded, and the successor has not ended yet: no outcome of ours, and nothing that its caller could not wait for.
     return outcome.outcome === 'settled' && isUnderWay(outcome) ? IN_PROGRESS : outcome;
   } finally {
@@ -186,20 +191,28 @@ export async function sendRefresh(surroundings: Surroundings, input: SendInput, 
 
 async function sentRefresh(
   surroundings: Surroundings,
-  { opened, attempt, claim }: { opened: Opened; attempt: Attempt; claim: Claim },
+  { opened, attempt, held }: { opened: Opened; attempt: Attempt; held: HeldClaim },
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { ports } = surroundings;
+  const { claim } = held;
   let current = { record: opened.record, attempt };
-  const beforeSend = async (): Promise<void> => {
-    current = await writeSent(surroundings, attempt, claim);
+  const beforeSend = async (): Promise<() => void> => {
+    current = await writeSent(surroundings, attempt, held);
+    return () => {
+      if (!held.holds(LEFT_TO_SEND_MS)) throw new HeldUp();
+    };
   };
   const traits = opened.driver.refreshTraits(plain(opened));
   try {
-    const issued = await opened.driver.refresh(driverInput(opened, signal), beforeSend);
+    const issued = await sendInTime(() => opened.driver.refresh(driverInput(opened, signal), beforeSend));
     await sealGrant(surroundings, current.record, current.attempt, issued);
     return await commitGrant(surroundings, { ...current, claim, issued, opened });
   } catch (error) {
+    if (error instanceof HeldUp) {
+      const notSent = { ...current, attempt: { ...current.attempt, phase: 'claimed', sentAt: null } as const };
+      return recordFailure(surroundings, { ...notSent, claim, failure: heldUpFailure(), traits });
+    }
     if (error instanceof ClaimLost) return settledAt(await requireRecord(surroundings, opened.record.id));
     const failure: CredentialError = toCredentialError(error);
     if (failure.name === 'StorageError' || failure.name === 'KeyRingError') throw failure;
@@ -208,51 +221,40 @@ async function sentRefresh(
   }
 }
 
+/** A process that is held up connects and asks again, so that its claim is renewed or found to be lost. */
+async function sendInTime<T>(send: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await send();
+    } catch (error) {
+      if (!(error instanceof HeldUp) || tries >= SEND_TRIES) throw error;
+    }
+  }
+}
+
+function heldUpFailure(): TransientError {
+  return new TransientError('ERR_REFRESH_HELD_UP', 'The process was held up right before it could send the request.');
+}
+
 /** Durable before the request leaves. Refused when the claim or the record is not ours any more. */
 async function writeSent(
   surroundings: Surroundings,
   attempt: Attempt,
-  claim: Claim,
+  held: HeldClaim,
 ): Promise<{ record: CredentialRecord; attempt: Attempt }> {
   const { records, ports } = surroundings;
   for (;;) {
-    if (!(await records.renewClaim(claim, LEASE_MS))) throw new ClaimLost();
+    if (!(await held.renew())) throw new ClaimLost();
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (record.generation >= attempt.generation || lifecycleStateOf(record.state) === 'revoked') throw new ClaimLost();
     const now = ports.clock.now();
     const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
     const next = revised(record, { state: 'refreshing.sent' }, now);
+    const { claim } = held;
     // Refused by an edit without a claim (health, settings): build on it.
     if (await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
       return { record: next, attempt: sent };
   }
-}
-
-/** Keeps the claim while the request is in flight. A renewal that fails is found by the fence at the next write. */
-function keepClaim({ records, ports }: Surroundings, claim: Claim): () => void {
-  let stopped = false;
-  let cancel = (): void => undefined;
-  const renewLater = (): void => {
-    cancel = ports.clock.schedule(RENEWAL_MS, () => {
-      records.renewClaim(claim, LEASE_MS).then(
-        (held) => {
-          if (held && !stopped) renewLater();
-        },
-        (error: unknown) => {
-          ports.logger.warn(
-            { code: toCredentialError(error).code, credentialId: claim.credentialId },
-            'A claim could not be renewed.',
-          );
-          if (!stopped) renewLater();
-        },
-      );
-    });
-  };
-  renewLater();
-  return () => {
-    stopped = true;
-    cancel();
-  };
 }
 
 function plain({ record, registered, grant }: Opened) {

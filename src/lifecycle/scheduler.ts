@@ -2,13 +2,22 @@ import { toCredentialError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { Claim, RecordStore } from '../storage/record-store.ts';
 import type { CredentialId } from './credential.ts';
-import { LEASE_MS } from './refresh.ts';
+import { LEASE_MS } from './held-claim.ts';
 
-/** Longest sleep: another process may have written an earlier due time meanwhile. */
+/** Longest sleep without a look at what is due: the wall clock may have been set meanwhile. */
 const LONGEST_SLEEP_MS = 15_000;
+/**
+ * Longest sleep without a look at the store's change mark. Another process may write an earlier due time, above all the intent
+ * of a refresh, and then die: its claim runs out after 4 s, and it is to be taken over within 5.
+ */
+const LOOK_MS = 500;
+/** Until a store that could not be read is tried again. */
+const STORE_DOWN_MS = 2_000;
 /** Shortest sleep: a due record that cannot be claimed now must not make the loop spin. */
 const SHORTEST_SLEEP_MS = 100;
 const CONCURRENCY = 16;
+/** Kept free for interrupted refreshes: slow requests must not hold up the healing of a token in doubt. */
+const KEPT_FOR_INTERRUPTED = 8;
 
 /**
  * Wakes credentials at their stored due times, most urgent first. It keeps no timer per credential: one timer runs to the
@@ -25,6 +34,9 @@ export class Scheduler {
   #ticking: Promise<void> | null = null;
   /** Until it was started, and after it was stopped, it takes no work, whoever wakes it. */
   #stopped = true;
+  /** What the store's change mark was at the last look, and when something is due or has to be looked at, come what may. */
+  #seenMark: number | null = null;
+  #lookAgainAt = new Date(0);
 
   constructor(options: {
     ports: Ports;
@@ -47,6 +59,7 @@ export class Scheduler {
 
   /** Looks at the store again soon: a due time may have moved forward. */
   wake(): void {
+    this.#seenMark = null;
     if (!this.#stopped && this.#ticking === null) this.#sleep(0);
   }
 
@@ -69,11 +82,11 @@ export class Scheduler {
   }
 
   async #tick(): Promise<void> {
-    let delayMs = LONGEST_SLEEP_MS;
+    let delayMs = STORE_DOWN_MS;
     try {
-      await this.#startDue();
-      delayMs = await this.#untilNext();
+      delayMs = await this.#look();
     } catch (error) {
+      this.#seenMark = null;
       this.#ports.logger.error(
         { code: toCredentialError(error).code },
         'The scheduler could not read the store; trying again.',
@@ -82,17 +95,40 @@ export class Scheduler {
     this.#sleep(delayMs);
   }
 
+  /** Starts what is due, unless nothing can have changed since the last look. Returns how long to sleep. */
+  async #look(): Promise<number> {
+    const mark = this.#records.changeMark();
+    const now = this.#ports.clock.now();
+    if (mark !== this.#seenMark || now >= this.#lookAgainAt || this.#wasSetBack(now)) {
+      this.#seenMark = mark;
+      await this.#startDue();
+      await this.#findNext();
+    }
+    // Woken meanwhile.
+    if (this.#isUnseen()) return SHORTEST_SLEEP_MS;
+    const untilMs = this.#lookAgainAt.getTime() - this.#ports.clock.now().getTime();
+    return Math.min(Math.max(untilMs, SHORTEST_SLEEP_MS), LOOK_MS);
+  }
+
   async #startDue(): Promise<void> {
     // Only as many claims as can start at once: a claim that waits its turn would run out.
     const limit = CONCURRENCY - this.#running.size;
-    if (limit <= 0) return;
     const now = this.#ports.clock.now();
     // After a stall a claim of ours may have run out under a refresh that is still in flight: to take it again would
     // refuse that refresh's own outcome.
-    const due = { limit, owner: this.#owner, leaseMs: LEASE_MS, now, except: this.#busy() };
-    for (const claim of await this.#records.claimDue(due)) {
+    const due = { owner: this.#owner, leaseMs: LEASE_MS, now, except: this.#busy() };
+    if (limit > 0) this.#startAll(await this.#records.claimDue({ ...due, limit }));
+    else if (limit + KEPT_FOR_INTERRUPTED > 0) {
+      const kept = { limit: limit + KEPT_FOR_INTERRUPTED, interruptedOnly: true };
+      this.#startAll(await this.#records.claimDue({ ...due, ...kept }));
+    }
+  }
+
+  #startAll(claims: readonly Claim[]): void {
+    for (const claim of claims) {
       const running = this.#runOne(claim).finally(() => {
         this.#running.delete(running);
+        this.#seenMark = null;
         this.wake();
       });
       this.#running.add(running);
@@ -108,10 +144,18 @@ export class Scheduler {
     }
   }
 
-  async #untilNext(): Promise<number> {
+  #isUnseen(): boolean {
+    return this.#seenMark === null;
+  }
+
+  /** A clock that was set back is looked at too: otherwise what was due would sleep for as long as it was set back. */
+  #wasSetBack(now: Date): boolean {
+    return this.#lookAgainAt.getTime() - now.getTime() > LONGEST_SLEEP_MS;
+  }
+
+  async #findNext(): Promise<void> {
+    const latest = this.#ports.clock.now().getTime() + LONGEST_SLEEP_MS;
     const next = await this.#records.nextDueAt();
-    if (next === null) return LONGEST_SLEEP_MS;
-    const untilMs = next.getTime() - this.#ports.clock.now().getTime();
-    return Math.min(Math.max(untilMs, SHORTEST_SLEEP_MS), LONGEST_SLEEP_MS);
+    this.#lookAgainAt = new Date(Math.min(next?.getTime() ?? latest, latest));
   }
 }

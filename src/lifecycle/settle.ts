@@ -14,10 +14,11 @@ import {
   type Surroundings,
 } from './effects.ts';
 import type { EventType } from './events.ts';
-import { attemptPointer, type Attempt } from './journal.ts';
+import { attemptPointer, isOpen, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
+  isAnswerLost,
   learnedLifeMs,
   leavesDoubt,
   recordedFailure,
@@ -31,6 +32,9 @@ import {
 
 const SEAL_TRIES = 5;
 const SEAL_PAUSE_MS = 200;
+const ATTEMPTS_TO_JUDGE = 20;
+/** How long a holder may have been stopped between its check and its write. */
+const LATE_REQUEST_MS = 300_000;
 
 /** One refresh under way: what its outcome is written with. */
 export interface UnderWay {
@@ -168,23 +172,41 @@ export async function recordFailure(
   { record, attempt, claim, failure, traits }: UnderWay & { failure: CredentialError; traits: RefreshTraits },
 ): Promise<Settled> {
   const now = surroundings.ports.clock.now();
+  const sent = attempt.phase === 'sent';
+  const singleUse = traits.spends !== null;
+  const doubted = sent && singleUse && leavesDoubt(failure);
+  const spentAt = attempt.spentAt ?? (doubted ? attempt.sentAt : null);
   const failed: FailedAttempt = {
-    sent: attempt.phase === 'sent',
-    singleUse: traits.spends !== null,
+    sent,
+    singleUse,
     healing: attempt.healing,
-    inDoubt: attempt.spentAt !== null,
+    inDoubt: attempt.spentAt !== null || (singleUse && (await wasSuperseded(surroundings, record, attempt, now))),
+    spentAt: spentAt ?? (sent && singleUse && isAnswerLost(failure) ? attempt.sentAt : null),
     reuseGraceMs: traits.reuseGraceMs,
     deadlineMs: traits.deadlineMs,
   };
   const judged = attempt.reason === 'rejectionConfirmed' ? endedAt(record, now) : record;
   const settlement = settleFailed(judged, failure, failed, now);
-  const doubted = failed.sent && failed.singleUse && leavesDoubt(failure);
-  const spentAt = attempt.spentAt ?? (doubted ? attempt.sentAt : null);
   return writeFailure(
     surroundings,
     { record: judged, attempt: { ...attempt, spentAt }, claim },
     { settlement, failure, now },
   );
+}
+
+/**
+ * Whether a request of a holder that was superseded may have come in after the present grant was given: such a request looks
+ * like theft to the server, which then refuses the grant that is not to blame.
+ */
+async function wasSuperseded(
+  { records }: Surroundings,
+  { id, issuedAt }: CredentialRecord,
+  { attemptId }: Attempt,
+  now: Date,
+): Promise<boolean> {
+  const since = (issuedAt ?? now).getTime() - LATE_REQUEST_MS;
+  const attempts = await records.attempts(id, ATTEMPTS_TO_JUDGE);
+  return attempts.some((other) => other.attemptId !== attemptId && isOpen(other) && other.sentAt.getTime() >= since);
 }
 
 /** The other side itself said that it does not accept the token any more: whatever its expiry was, its life is over. */
@@ -208,7 +230,15 @@ export async function settleLost(surroundings: Surroundings, underWay: UnderWay)
     'ERR_OAUTH2_AMBIGUOUS_REFRESH',
     'Two refreshes in a row were sent and never answered.',
   );
-  const failed = { sent: true, singleUse: true, healing: true, inDoubt: true, reuseGraceMs: 0, deadlineMs: 0 };
+  const failed = {
+    sent: true,
+    singleUse: true,
+    healing: true,
+    inDoubt: true,
+    spentAt: null,
+    reuseGraceMs: 0,
+    deadlineMs: 0,
+  };
   return writeFailure(surroundings, underWay, {
     settlement: settleFailed(underWay.record, failure, failed, now),
     failure,

@@ -2,6 +2,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { EngineClient } from '../client.ts';
 import { StorageError } from '../errors.ts';
+import type { InspectionAddress } from '../inspection/address.ts';
+import type { Inspectable, Publication } from '../inspection/publisher.ts';
 import { readSettings, type Settings } from '../settings.ts';
 import { n8nDefaults } from './instance.ts';
 import { hostLogger } from './logger.ts';
@@ -30,7 +32,17 @@ export async function openEmbeddedEngine(env: Environment): Promise<OpenedEngine
     keeper: settings.keeper !== 'off',
     ports: { logger: hostLogger },
   });
-  return { client: createEmbeddedClient(engine), close: () => engine.close() };
+  const publication = settings.inspect && (await publish(engine, settings.inspect));
+  const close = async (): Promise<void> => {
+    await engine.close();
+    await publication?.close();
+  };
+  return { client: createEmbeddedClient(engine), close };
+}
+
+async function publish(engine: Inspectable, address: InspectionAddress): Promise<Publication> {
+  const { publishInspection } = await import('../inspection/publisher.ts');
+  return publishInspection(engine, address, { logger: hostLogger });
 }
 
 /** Whether this n8n has credentials to keep alive although nobody has asked for one yet. */

@@ -1,6 +1,6 @@
 import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import type { Fetch, Ports } from '../ports.ts';
+import type { Fetch, FetchInit, Ports } from '../ports.ts';
 import { OutboundPolicy, requireAddress, type OutboundOptions, type Target } from './policy.ts';
 
 /** All addresses of a name. */
@@ -32,11 +32,12 @@ export function outboundFetch(fetch: Fetch, policy: OutboundPolicy, resolve: Res
   // One function for each kind of target: connections are kept by it, and none is shared between the two.
   const anywhere = checkedLookup(resolve, false);
   const publicOnly = checkedLookup(resolve, true);
-  return async (url, init = {}) => {
+  const judged = async (url: string, init: FetchInit = {}): Promise<Response> => {
     const { learnedFrom, ...rest } = init;
     const target = policy.target(url, learnedFrom);
     return fetch(url, { ...rest, lookup: target.publicOnly ? publicOnly : anywhere });
   };
+  return Object.assign(judged, { connectsFirst: fetch.connectsFirst ?? false });
 }
 
 /** A look-up for sockets that gives addresses only when each of them may be connected to. */

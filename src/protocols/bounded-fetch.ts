@@ -5,7 +5,7 @@ import {
   TransientError,
   type CredentialError,
 } from '../errors.ts';
-import type { Fetch } from '../ports.ts';
+import { NotSentError, type Fetch, type FetchInit } from '../ports.ts';
 
 /** Bounds of one exchange with an endpoint. */
 export interface FetchBounds {
@@ -40,7 +40,7 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
  * `ERR_ENDPOINT_RESPONSE_TOO_LARGE`.
  */
 export function boundedFetch(fetch: Fetch, now: () => Date, bounds: FetchBounds = DEFAULT_BOUNDS): Fetch {
-  return async (url, init = {}) => {
+  const bounded = async (url: string, init: FetchInit = {}): Promise<Response> => {
     const deadline = AbortSignal.timeout(bounds.deadlineMs);
     const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
     const host = new URL(url).host;
@@ -50,9 +50,18 @@ export function boundedFetch(fetch: Fetch, now: () => Date, bounds: FetchBounds 
       return await readBounded(response, host, bounds.maxBodyBytes);
     } catch (error) {
       if (init.signal?.aborted) throw init.signal.reason;
+      if (error instanceof NotSentError)
+        throw error.refused ? error.cause : (ownErrorIn(error.cause) ?? unreachable(error, host));
       throw isCredentialError(error) ? error : translateNetworkError(error, host, deadline.aborted);
     }
   };
+  return Object.assign(bounded, { connectsFirst: fetch.connectsFirst ?? false });
+}
+
+/** Whatever it was, it came before the first byte left: the token was not spent. */
+function unreachable(error: NotSentError, host: string): TransientError {
+  const code = networkCode(error.cause);
+  return new TransientError('ERR_ENDPOINT_UNREACHABLE', `${host} cannot be reached (${code}).`, { cause: { code } });
 }
 
 function refuseStatus(response: Response, host: string, now: Date): void {

@@ -1,4 +1,4 @@
-import type { Clock, Fetch } from '../ports.ts';
+import type { Clock, Fetch, FetchInit } from '../ports.ts';
 
 /** What another host's clock shows compared with ours. */
 export interface Skew {
@@ -32,12 +32,13 @@ export class ClockSkew {
 
   /** The fetch, with every answer listened to. */
   learning(fetch: Fetch): Fetch {
-    return async (url, init) => {
+    const listening = async (url: string, init?: FetchInit): Promise<Response> => {
       const sentAtMs = this.#clock.hostTime().ms;
       const response = await fetch(url, init);
       this.#learn(new URL(url).host, response.headers, this.#clock.hostTime().ms - sentAtMs);
       return response;
     };
+    return Object.assign(listening, { connectsFirst: fetch.connectsFirst ?? false });
   }
 
   /** `null` while nothing is known: no answer yet, or our clock was set since. */

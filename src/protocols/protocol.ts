@@ -78,6 +78,9 @@ export interface RotationDriver {
   retire(input: DriverInput & { readonly retired: Secret<JsonObject> }): Promise<'retired' | 'unsupported'>;
 }
 
+/** Writes down that a request is about to leave. Its answer tells, without waiting, whether it still may. */
+export type BeforeSend = () => Promise<() => void>;
+
 /** What is known about a refresh before it is made. */
 export interface RefreshTraits {
   /** The token that the refresh spends, when it can be used only once: such a refresh is never repeated blindly. */
@@ -118,8 +121,12 @@ export interface ProtocolDriver {
   /** Where the credential belongs, for people. Holds no secret. */
   endpoint(config: JsonObject): string;
   refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits;
-  /** Obtains the next grant. Calls `beforeSend` once, right before the first byte that may spend a token leaves. */
-  refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued>;
+  /**
+   * Obtains the next grant. Calls `beforeSend` once, as late as it can before the first byte that may spend a token leaves,
+   * best when it is connected; and calls what that answers in the very turn in which it writes (`sendOnce` does both for HTTP).
+   * When either throws, it sends nothing and throws the same.
+   */
+  refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued>;
   /** Turns a grant into material. Pure. */
   material(grant: Secret<JsonObject>): Pick<Material, 'headers'>;
   /** Asks the other side whether the grant is still accepted. */

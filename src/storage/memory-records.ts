@@ -127,12 +127,19 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { now, except = [] } = options;
+    const { now, except = [], interruptedOnly = false } = options;
     const { ms } = this.#clock.hostTime();
     const due = this.#records()
-      .map((record) => ({ id: record.id, dueAt: dueAtOf(record) }))
-      .filter(({ id, dueAt }) => dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms))
-      .sort((a, b) => Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id))
+      .map((record) => ({
+        id: record.id,
+        dueAt: dueAtOf(record),
+        rank: lifecycleStateOf(record.state) === 'refreshing' ? 0 : 1,
+      }))
+      .filter(({ id, dueAt, rank }) => {
+        const asked = rank === 0 || !interruptedOnly;
+        return asked && dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms);
+      })
+      .sort((a, b) => a.rank - b.rank || Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id))
       .slice(0, options.limit);
     const claims = await Promise.all(due.map(({ id }) => this.claim(id, options.owner, options.leaseMs)));
     return claims.filter((claim) => claim !== null);
@@ -160,6 +167,11 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     const attempts = this.#attempts.get(id);
     const text = attempts?.get([...attempts.keys()].reduce((a, b) => Math.max(a, b), 0));
     return text === undefined ? null : parseAttempt(text);
+  }
+
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const newestFirst = [...(this.#attempts.get(id) ?? [])].sort(([a], [b]) => b - a);
+    return newestFirst.slice(0, limit).map(([, text]) => parseAttempt(text));
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {

@@ -40,7 +40,13 @@ interface ClaimRow {
   readonly id: string;
   readonly claim_fence: string;
   readonly due_at: string;
+  readonly state: string;
 }
+/** Free records that are due at `$1` and not among `$5`, the longest due first. */
+const DUE = (which: string, limit: string): string =>
+  `SELECT id FROM records WHERE ${which} AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
+   ORDER BY due_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
+
 interface AccessKeyRow {
   readonly key_id: string;
   readonly hash: Buffer;
@@ -150,25 +156,24 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
     const [row] = await this.#database.find<ClaimRow>(
       `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, claim_until = ${LEASE('$3')}
-       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence`,
+       WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence, due_at, state`,
       [id, owner, leaseMs],
     );
     return row ? claimOf(row, owner) : null;
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now, except = [] } = options;
+    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
-      `WITH due AS MATERIALIZED (
-         SELECT id FROM records WHERE due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
-         ORDER BY due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+      `WITH interrupted AS MATERIALIZED (${DUE("state = 'refreshing'", '$2')}),
+       others AS MATERIALIZED (${DUE("state <> 'refreshing'", '($2::bigint - (SELECT count(*) FROM interrupted)) * $6::int')}),
+       due AS (SELECT id FROM interrupted UNION ALL SELECT id FROM others)
        UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
-       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at`,
-      [now.toISOString(), limit, owner, leaseMs, except],
+       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
+      [now.toISOString(), limit, owner, leaseMs, except, interruptedOnly ? 0 : 1],
     );
-    const urgentFirst = rows.toSorted((a, b) => compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id));
-    return urgentFirst.map((row) => claimOf(row, owner));
+    return rows.toSorted(compareUrgency).map((row) => claimOf(row, owner));
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
@@ -191,6 +196,11 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT 1';
     const text = await this.#text(sql, [id]);
     return text === null ? null : parseAttempt(text);
+  }
+
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    const sql = 'SELECT attempt AS text FROM attempts WHERE credential_id = $1 ORDER BY fence DESC LIMIT $2';
+    return (await this.#database.find<{ text: string }>(sql, [id, limit])).map(({ text }) => parseAttempt(text));
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
@@ -326,6 +336,12 @@ async function writeIndex(
 ): Promise<void> {
   await tx.run(`DELETE FROM ${table} WHERE id = $1 AND ${column} <> ALL ($2::text[])`, [id, values]);
   await tx.run(`INSERT INTO ${table} SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING`, [id, values]);
+}
+
+/** Interrupted refreshes first, then the longest due. */
+function compareUrgency(a: ClaimRow, b: ClaimRow): number {
+  const interruptedFirst = Number(b.state === 'refreshing') - Number(a.state === 'refreshing');
+  return interruptedFirst || compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id);
 }
 
 function claimOf(row: ClaimRow, owner: string): Claim {

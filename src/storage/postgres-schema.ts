@@ -55,6 +55,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX auth_rows_expires ON auth_rows (kind, expires_at) WHERE expires_at IS NOT NULL;
   CREATE INDEX auth_rows_created ON auth_rows (kind, created_at, id);
   `,
+  // Interrupted refreshes are looked for ten times a second, however much else is overdue.
+  `CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing'`,
 ];
 
 export const POSTGRES_SCHEMA_VERSION = MIGRATIONS.length;

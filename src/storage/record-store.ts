@@ -113,7 +113,11 @@ export interface RecordStore extends LedgerStore {
 
   /** Takes a record for `leaseMs` on the store's clock; `null` while another holder's lease runs. */
   claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null>;
-  /** Claims up to `limit` records that are due and free, most urgent first. */
+  /**
+   * Claims up to `limit` records that are due and free: first those whose refresh was interrupted (`refreshing`), because
+   * their token may be in doubt and the window in which it can be saved is short, then the others; of each the longest due first.
+   * Writes nothing when there is nothing to claim: it is asked ten times a second while anybody refreshes.
+   */
   claimDue(options: {
     limit: number;
     owner: string;
@@ -121,6 +125,8 @@ export interface RecordStore extends LedgerStore {
     now: Date;
     /** Ids that the asker works on already, whatever became of its claims on them. */
     except?: readonly CredentialId[];
+    /** Takes nothing but interrupted refreshes; default false. */
+    interruptedOnly?: boolean;
   }): Promise<Claim[]>;
   /** Prolongs a claim; false when it is no longer the latest. */
   renewClaim(claim: Claim, leaseMs: number): Promise<boolean>;
@@ -129,6 +135,8 @@ export interface RecordStore extends LedgerStore {
   nextDueAt(): Promise<Date | null>;
 
   lastAttempt(id: CredentialId): Promise<Attempt | null>;
+  /** The last `limit` attempts, newest first. */
+  attempts(id: CredentialId, limit: number): Promise<Attempt[]>;
 
   /** Events after `cursor` (0 for all), oldest first. */
   readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }>;

@@ -132,12 +132,19 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const except = JSON.stringify(options.except ?? []);
+    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
     const host = this.#clock.hostTime();
+    const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
+    const findDue = (): string[] => {
+      const interrupted = this.#sql.interrupted.all({ ...asked, limit });
+      const left = interruptedOnly ? 0 : limit - interrupted.length;
+      return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
+    };
+    // A look without the write lock, which the asker would have to wait for: mostly nothing is due.
+    if (this.#read(findDue).length === 0) return [];
     return this.#write(() =>
-      this.#sql.due
-        .all({ now: options.now.toISOString(), epoch: host.epoch, hostMs: host.ms, limit: options.limit, except })
-        .map((id) => this.#claimNow(id, options.owner, options.leaseMs, host))
+      findDue()
+        .map((id) => this.#claimNow(id, owner, leaseMs, host))
         .filter((claim) => claim !== null),
     );
   }
@@ -162,6 +169,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   async lastAttempt(id: CredentialId): Promise<Attempt | null> {
     const text = this.#read(() => this.#sql.lastAttempt.get(id));
     return text === undefined ? null : parseAttempt(text);
+  }
+
+  async attempts(id: CredentialId, limit: number): Promise<Attempt[]> {
+    return this.#read(() => this.#sql.attempts.all(id, limit)).map(parseAttempt);
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {

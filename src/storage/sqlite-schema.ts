@@ -6,7 +6,11 @@ import { wordsOf } from './listing.ts';
  * One step per schema version, oldest first; the version is `PRAGMA user_version`. Steps are never edited once released: a
  * change is a new step, with a golden file of the version before it in `test/fixtures/storage`.
  */
-const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [found, addSearchLedgerLeasesAndSessions];
+const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
+  found,
+  addSearchLedgerLeasesAndSessions,
+  addInterruptedRefreshes,
+];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -111,6 +115,11 @@ function addSearchLedgerLeasesAndSessions(db: Database.Database): void {
     CREATE INDEX auth_rows_created ON auth_rows (kind, created_at, id);
   `);
   indexNames(db);
+}
+
+/** Interrupted refreshes are looked for ten times a second, however much else is overdue. */
+function addInterruptedRefreshes(db: Database.Database): void {
+  db.exec(`CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing'`);
 }
 
 function indexNames(db: Database.Database): void {

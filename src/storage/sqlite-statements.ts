@@ -26,12 +26,14 @@ export interface Statements {
   readonly listIds: Database.Statement<[string, number], string>;
   readonly countByState: Database.Statement<[], { state: string; count: number }>;
   readonly claim: Database.Statement<[Named], ClaimRow>;
+  readonly interrupted: Database.Statement<[Named], string>;
   readonly due: Database.Statement<[Named], string>;
   readonly renew: Database.Statement<[Named]>;
   readonly release: Database.Statement<[string, number]>;
   readonly nextDue: Database.Statement<[], string | null>;
   readonly putAttempt: Database.Statement<[string, number, string]>;
   readonly lastAttempt: Database.Statement<[string], string>;
+  readonly attempts: Database.Statement<[string, number], string>;
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
@@ -74,12 +76,8 @@ export function prepareStatements(db: Database.Database): Statements {
       `UPDATE records SET claim_owner = @owner, claim_fence = claim_fence + 1, claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
     ),
-    due: db
-      .prepare<[Named], string>(
-        `SELECT id FROM records WHERE due_at <= @now AND ${IS_FREE} AND id NOT IN (SELECT value FROM json_each(@except))
-         ORDER BY due_at, id LIMIT @limit`,
-      )
-      .pluck(),
+    interrupted: dueStatement(db, "state = 'refreshing'"),
+    due: dueStatement(db, "state <> 'refreshing'"),
     renew: db.prepare<[Named]>(
       `UPDATE records SET claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND claim_fence = @fence AND claim_owner IS NOT NULL`,
@@ -88,6 +86,11 @@ export function prepareStatements(db: Database.Database): Statements {
     nextDue: db.prepare<[], string | null>('SELECT min(due_at) FROM records WHERE due_at IS NOT NULL').pluck(),
     putAttempt: db.prepare<[string, number, string]>('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)'),
     lastAttempt: text('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1'),
+    attempts: db
+      .prepare<[string, number], string>(
+        'SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT ?',
+      )
+      .pluck(),
     appendEvent: db.prepare<[string, string]>('INSERT INTO events (credential_id, event) VALUES (?, ?)'),
     readEvents: db.prepare<[number, number], { seq: number; event: string }>(
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
@@ -118,6 +121,16 @@ export function prepareStatements(db: Database.Database): Statements {
       .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
   };
+}
+
+/** The ids of free records that are due, the longest due first. */
+function dueStatement(db: Database.Database, which: string): Database.Statement<[Named], string> {
+  return db
+    .prepare<[Named], string>(
+      `SELECT id FROM records WHERE ${which} AND due_at <= @now AND ${IS_FREE}
+         AND id NOT IN (SELECT value FROM json_each(@except)) ORDER BY due_at, id LIMIT @limit`,
+    )
+    .pluck();
 }
 
 function indexStatements(db: Database.Database, table: string, column: string): IndexStatements {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 
 /** The one cipher of this package: AES-256-GCM with nonces of 96 bits and tags of 128 bits (NIST SP 800-38D). */
 const ALGORITHM = 'aes-256-gcm';
@@ -8,7 +8,8 @@ export const TAG_BYTES = 16;
 
 /** Key, nonce and additional data of one encryption. */
 export interface AeadInput {
-  readonly key: Buffer;
+  /** As an object it is taken in once; bytes are taken in at each call, which costs more than the cipher does. */
+  readonly key: Buffer | KeyObject;
   /** Never the same twice under one key. */
   readonly nonce: Buffer;
   readonly additionalData: Buffer;
@@ -49,7 +50,8 @@ export function decrypt(
   }
 }
 
-function requireSizes(key: Buffer, nonce: Buffer): void {
-  if (key.length !== KEY_BYTES) throw new TypeError(`Expected a key of ${String(KEY_BYTES)} bytes.`);
+function requireSizes(key: Buffer | KeyObject, nonce: Buffer): void {
+  const size = Buffer.isBuffer(key) ? key.length : key.symmetricKeySize;
+  if (size !== KEY_BYTES) throw new TypeError(`Expected a key of ${String(KEY_BYTES)} bytes.`);
   if (nonce.length !== NONCE_BYTES) throw new TypeError(`Expected a nonce of ${String(NONCE_BYTES)} bytes.`);
 }

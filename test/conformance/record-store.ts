@@ -132,6 +132,24 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         expect(claims.map((claim) => claim.credentialId)).toEqual([id]);
       });
 
+      it('are given for interrupted refreshes before all else that is due, however long it is overdue', async () => {
+        const interrupted = (name: string, state: 'claimed' | 'sent' | 'ambiguous', seconds: number) =>
+          aRecord({ id: name, state: `refreshing.${state}`, refreshDueAt: secondsAfter(NOW, seconds) });
+        await store.insert(aRecord({ id: 'overdue', refreshDueAt: secondsAfter(NOW, -3600) }), []);
+        await store.insert(interrupted('died-later', 'sent', -1), []);
+        await store.insert(interrupted('died-first', 'claimed', -2), []);
+        await store.insert(interrupted('waits-its-time', 'ambiguous', 1), []);
+        const options = { limit: 10, owner: 'a', leaseMs: LEASE_MS, now: NOW };
+        const taken = async (overrides: object) =>
+          (await store.claimDue({ ...options, ...overrides })).map((claim) => claim.credentialId);
+        expect(await taken({ limit: 1 })).toEqual(['died-first']);
+        expect(await taken({ interruptedOnly: true })).toEqual(['died-later']);
+        expect(await taken({ interruptedOnly: true })).toEqual([]);
+        expect(await taken({})).toEqual(['overdue', id]);
+        expect(await taken({ now: secondsAfter(NOW, 2), except: ['waits-its-time'] })).toEqual([]);
+        expect(await taken({ now: secondsAfter(NOW, 2) })).toEqual(['waits-its-time']);
+      });
+
       it('are given for due records only, most urgent first, each to one', async () => {
         await store.insert(aRecord({ id: 'late', refreshDueAt: secondsAfter(NOW, -60) }), []);
         await store.insert(aRecord({ id: 'future', refreshDueAt: secondsAfter(NOW, 60) }), []);
@@ -163,6 +181,24 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.lastAttempt(record.id)).toBeNull();
       await store.compareAndSet({ record: { ...record, revision: 2 }, expectedRevision: 1, attempt });
       expect(await store.lastAttempt(record.id)).toEqual(attempt);
+    });
+
+    it('gives the last attempts of a credential, newest first', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      await store.insert(aRecord({ id: 'other' }), []);
+      const attempt = (fence: number, credentialId = record.id): Attempt => ({
+        ...{ attemptId: `at${String(fence)}`, credentialId, generation: 1, fence, phase: 'failed', reason: 'firstUse' },
+        ...{ tokenFingerprint: 'ff', healing: false, spentAt: null, claimedAt: NOW, sentAt: NOW, closedAt: NOW },
+      });
+      for (const fence of [1, 2, 3, 10]) {
+        const revision = (await store.get(record.id))?.revision ?? 0;
+        const next = { ...record, revision: revision + 1 };
+        await store.compareAndSet({ record: next, expectedRevision: revision, attempt: attempt(fence) });
+      }
+      expect(await store.attempts(record.id, 3)).toEqual([attempt(10), attempt(3), attempt(2)]);
+      expect(await store.attempts(record.id, 100)).toHaveLength(4);
+      expect(await store.attempts('other', 3)).toEqual([]);
     });
 
     it('hands out events in order, from a cursor, without end or gap', async () => {

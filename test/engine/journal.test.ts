@@ -93,6 +93,22 @@ test('F13 an answer that was sealed but not yet pointed at is used without a sec
   ]);
 });
 
+test('a holder that died late heals by the grace window that began with an earlier failure of the server', async () => {
+  const { id, requests } = await registerRotating(10_000);
+  await server.failNext({ kind: 'status', status: 503 });
+  await engine.refresh(id);
+  const spentAt = database.lastAttempt(id)?.spentAt;
+  expect(spentAt).not.toBeNull();
+  clock.advance(5_000);
+  const neverSends: Fetch = (url, init) => (url === server.tokenEndpoint ? NO_ANSWER : systemFetch(url, init));
+  await crashDuringRefresh(id, neverSends, 'sent');
+  expect(database.lastAttempt(id)).toMatchObject({ phase: 'sent', spentAt });
+  clock.advance(8_000);
+  // Ten seconds after the first request the server takes the token for stolen, five seconds after the second or not.
+  expect(await engine.refresh(id)).toMatchObject({ state: 'refreshing.ambiguous', reason: 'answerLost' });
+  expect(await requests()).toHaveLength(1);
+});
+
 test('a lost answer heals at once inside the grace window, and only the server knows', async () => {
   const { id, requests } = await registerRotating(GRACE_MS);
   await server.failNext({ kind: 'dropAnswer' });

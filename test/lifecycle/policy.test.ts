@@ -17,6 +17,7 @@ import {
   plannedRefreshAt,
   settleExpired,
   settleFailed,
+  servedUntilMs,
   settleRefreshed,
   stableFraction,
   type FailedAttempt,
@@ -30,6 +31,7 @@ const attempt: FailedAttempt = {
   singleUse: false,
   healing: false,
   inDoubt: false,
+  spentAt: null,
   reuseGraceMs: 0,
   deadlineMs: 20_000,
 };
@@ -123,6 +125,68 @@ describe('use', () => {
         if (!servesAt(first)) expect(servesAt(first + more)).toBe(false);
       }),
     );
+  });
+});
+
+describe('how long a record is served without asking again', () => {
+  const records = fc.record({
+    id: fc.string(),
+    life: fc.integer({ min: 1, max: 10_000 }),
+    refreshable: fc.boolean(),
+    endless: fc.boolean(),
+    retryAfter: fc.option(fc.integer({ min: 0, max: 10_000 })),
+    state: fc.constantFrom('valid.fresh', 'valid.degraded', 'refreshing.sent', 'expired.retrying', 'revoked.byUser'),
+  });
+  const recordOf = ({
+    id,
+    life,
+    refreshable,
+    endless,
+    retryAfter,
+    state,
+  }: Parameters<Parameters<typeof records.map>[0]>[0]) =>
+    aValidRecord(life, {
+      id,
+      refreshable,
+      state: state as CredentialRecord['state'],
+      ...(endless && { expiresAt: null }),
+      retryNotBefore: retryAfter === null ? null : secondsAfter(NOW, retryAfter),
+    });
+
+  it('is never longer than the policy serves it, at any instant in between', () => {
+    fc.assert(
+      fc.property(records, fc.nat(11_000_000), fc.double({ min: 0, max: 1, noNaN: true }), (facts, atMs, share) => {
+        const record = recordOf(facts);
+        const now = new Date(NOW.getTime() + atMs);
+        const untilMs = servedUntilMs(record, now);
+        const span = Math.min(untilMs, NOW.getTime() + 20_000_000) - now.getTime();
+        for (const later of [0, Math.floor(span * share), span - 1]) {
+          if (later < 0 || later >= span) continue;
+          expect(decideUse(record, new Date(now.getTime() + later)).decision).toBe('serve');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('is not at all where the policy does not serve it', () => {
+    fc.assert(
+      fc.property(records, fc.nat(11_000_000), (facts, atMs) => {
+        const record = recordOf(facts);
+        const now = new Date(NOW.getTime() + atMs);
+        const isServed = decideUse(record, now).decision === 'serve';
+        expect(servedUntilMs(record, now) > now.getTime()).toBe(isServed);
+      }),
+    );
+  });
+
+  it.each<[string, CredentialRecord, number]>([
+    ['until a refresh may be due', aValidRecord(HOUR), HOUR - 16.5 * 60],
+    ['until it ends, when nothing can renew it', aValidRecord(HOUR, { refreshable: false }), HOUR],
+    ['for good, when it never ends', aValidRecord(HOUR, { expiresAt: null }), Infinity],
+  ])('is %s', (_sentence, record, seconds) => {
+    const untilMs = servedUntilMs(record, NOW);
+    expect((untilMs - NOW.getTime()) / 1_000).toBeCloseTo(seconds, 2);
   });
 });
 
@@ -249,8 +313,65 @@ describe('a failed refresh', () => {
   });
 
   it('repeats a spent token at once inside a grace window, and after the deadline without one', () => {
-    expect(healAt({ reuseGraceMs: 30_000, deadlineMs: 20_000 }, NOW)).toEqual(NOW);
-    expect(healAt({ reuseGraceMs: 0, deadlineMs: 20_000 }, NOW)).toEqual(secondsAfter(NOW, 25));
+    const first = { spentAt: null, sentAt: NOW };
+    const late = secondsAfter(NOW, 29);
+    expect(healAt({ reuseGraceMs: 30_000, deadlineMs: 20_000 }, first, late)).toEqual(NOW);
+    expect(healAt({ reuseGraceMs: 0, deadlineMs: 20_000 }, first, NOW)).toEqual(secondsAfter(NOW, 25));
+  });
+
+  it('counts the grace window from the first request that may have spent the token', () => {
+    const traits = { reuseGraceMs: 10_000, deadlineMs: 20_000 };
+    const sentAt = secondsAfter(NOW, 8);
+    const at = (seconds: number) => healAt(traits, { spentAt: NOW, sentAt }, secondsAfter(NOW, seconds));
+    expect(at(9)).toEqual(sentAt);
+    expect(at(10)).toEqual(secondsAfter(sentAt, 25));
+    const lost = settleFailed(
+      aValidRecord(HOUR),
+      timeout,
+      { ...singleUse, ...traits, spentAt: NOW },
+      secondsAfter(NOW, 11),
+    );
+    expect(lost.refreshDueAt).toEqual(secondsAfter(NOW, 36));
+  });
+
+  it('tries several times inside the grace window after a failure of the server that may have spent the token', () => {
+    const tries: number[] = [];
+    let [record, now] = [aValidRecord(HOUR), NOW];
+    const doubt = { ...singleUse, inDoubt: true, spentAt: NOW, reuseGraceMs: 10_000 };
+    while (now < secondsAfter(NOW, 60)) {
+      now = settleFailed(record, unavailable, doubt, now).refreshDueAt ?? now;
+      record = { ...record, failedAttempts: record.failedAttempts + 1 };
+      tries.push(now.getTime() - NOW.getTime());
+    }
+    expect(tries.filter((ms) => ms < 10_000).length).toBeGreaterThanOrEqual(3);
+    expect(tries.length).toBeLessThan(12);
+  });
+
+  it('never sleeps past the point at which callers would begin to wait, nor past the end of the token', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: HOUR * 1000 - 1 }), fc.nat(20), fc.string(), (ms, failedAttempts, id) => {
+        const now = new Date(NOW.getTime() + ms);
+        const record = { ...alive, id, failedAttempts };
+        const { refreshDueAt } = settleFailed(record, unavailable, attempt, now);
+        const callersWaitAt = secondsAfter(NOW, HOUR - 10);
+        expect(refreshDueAt?.getTime()).toBeGreaterThan(now.getTime());
+        expect(refreshDueAt?.getTime()).toBeLessThanOrEqual(
+          (now < callersWaitAt ? callersWaitAt : secondsAfter(NOW, HOUR)).getTime(),
+        );
+      }),
+    );
+  });
+
+  it('tries no more than twice more because of that', () => {
+    const tries: Date[] = [];
+    let record: CredentialRecord = { ...alive, failedAttempts: 10 };
+    for (let now = NOW; now < secondsAfter(NOW, HOUR) && tries.length < 100;) {
+      now = settleFailed(record, unavailable, attempt, now).refreshDueAt ?? now;
+      record = { ...record, failedAttempts: record.failedAttempts + 1 };
+      tries.push(now);
+    }
+    // Every five minutes at most (225 s at least), and at the two points.
+    expect(tries.length).toBeLessThanOrEqual(HOUR / 225 + 3);
   });
 
   it('is recorded with its class, and with its own code when the answer was lost', () => {

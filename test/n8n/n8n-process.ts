@@ -9,6 +9,8 @@ const POLL_MS = 50;
 const STOP_TIMEOUT_MS = 20_000;
 
 export interface N8nProcessOptions {
+  /** What n8n is to be: its whole self, or in queue mode a `worker`, which answers on `port` only how it is. */
+  readonly command?: 'start' | 'worker';
   readonly userFolder: string;
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
@@ -37,7 +39,7 @@ export class N8nProcess {
     const bin = path.join(n8nFolder(), 'node_modules', 'n8n', 'bin', 'n8n');
     if (!existsSync(bin)) throw new Error('n8n is not installed: run these suites with "npm run test:n8n"');
     const env = await environment(options);
-    const child = spawn(process.execPath, [bin, 'start'], {
+    const child = spawn(process.execPath, [bin, options.command ?? 'start'], {
       cwd: options.userFolder,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

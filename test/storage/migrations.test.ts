@@ -68,11 +68,11 @@ describe.each(OLD_VERSIONS)('a database of schema version %i', (version) => {
     const before = schemaOf(path);
     const db = new Database(path);
     // The last statement of the migration meets a table that is in its way.
-    db.exec('CREATE TABLE auth_rows (in_the_way TEXT)');
+    db.exec('CREATE TABLE records_interrupted (in_the_way TEXT)');
     expect(() => openSqliteDatabase(path)).toThrow();
-    expect(schemaOf(path)).toEqual([...before, 'CREATE TABLE auth_rows(in_the_way TEXT)'].sort());
+    expect(schemaOf(path)).toEqual([...before, 'CREATE TABLE records_interrupted(in_the_way TEXT)'].sort());
     expect(db.pragma('user_version', { simple: true })).toBe(version);
-    db.exec('DROP TABLE auth_rows');
+    db.exec('DROP TABLE records_interrupted');
     db.close();
     const leases = SqliteLeases.open(path, { clock: new StillClock(), random: systemRandom });
     expect(await leases.acquire('work', 1_000)).toMatchObject({ fence: 1 });

@@ -82,7 +82,7 @@ const WORDS = ['git', 'GitHub', 'prod', 'Próduction', '日本', '\u{1F511}', 'a
 const word = text(WORDS, ['\0', '\uD800']);
 const id = text(['a', 'B', 'ä', '\u{1F511}', '\uFFEE', '__proto__'], ['', 'z\0']);
 const instant = fc.option(fc.integer({ min: -5, max: 5 }).map((seconds) => secondsAfter(NOW, seconds)));
-const state = fc.constantFrom<StatePath>('valid.fresh', 'expired.needsUser', 'pending.unverified');
+const state = fc.constantFrom<StatePath>('valid.fresh', 'expired.needsUser', 'refreshing.sent');
 const record: fc.Arbitrary<CredentialRecord> = fc
   .record({
     id,
@@ -183,11 +183,11 @@ const recordOperation: fc.Arbitrary<RecordOperation> = fc.oneof(
     async (subject) => remember(subject, [await subject.records.claim(name, 'o', LEASE_MS)]),
   ]),
   fc
-    .integer({ min: 1, max: 3 })
-    .map((limit): RecordOperation => [
-      `claim ${String(limit)} due`,
+    .record({ limit: fc.integer({ min: 1, max: 3 }), interruptedOnly: fc.boolean() })
+    .map((which): RecordOperation => [
+      `claim ${JSON.stringify(which)} due`,
       async (subject) =>
-        remember(subject, await subject.records.claimDue({ limit, owner: 'o', leaseMs: LEASE_MS, now: NOW })),
+        remember(subject, await subject.records.claimDue({ ...which, owner: 'o', leaseMs: LEASE_MS, now: NOW })),
     ]),
   fc
     .nat(3)

@@ -54,6 +54,11 @@ export class TestClock implements Clock {
     this.#wallMs += ms;
   }
 
+  /** Time passes and no timer fires: what a process knows when it goes on after it was stopped. */
+  stall(ms: number): void {
+    this.#aheadMs += ms;
+  }
+
   advance(ms: number): void {
     this.#aheadMs += ms;
     const due = [...this.#timers].filter((timer) => timer.dueMs <= this.hostTime().ms);

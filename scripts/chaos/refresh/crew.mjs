@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const ENTRY = fileURLToPath(new URL('./worker.mjs', import.meta.url));
 
@@ -20,6 +21,8 @@ export class Crew extends EventEmitter {
   #started = 0;
   /** @type {Set<Promise<unknown>>} */
   #starting = new Set();
+  /** @type {Set<Promise<unknown>>} */
+  #stopped = new Set();
 
   /** @param {{ database: string, masterKey: string, callers: number }} settings */
   constructor(settings) {
@@ -88,15 +91,23 @@ export class Crew extends EventEmitter {
     worker.stopped = true;
     worker.child.kill('SIGSTOP');
     this.blows.push({ name: worker.name, at, signal: 'SIGSTOP', until: at + ms });
-    setTimeout(() => {
+    const continued = delay(ms).then(() => {
       worker.child.kill('SIGCONT');
       worker.stopped = false;
-    }, ms);
+      this.#stopped.delete(continued);
+    });
+    this.#stopped.add(continued);
+  }
+
+  /** Waits until everybody who was stopped goes on. */
+  async continued() {
+    await Promise.all(this.#stopped);
   }
 
   /** Ends all of them in order. */
   async close() {
     await this.complete();
+    await this.continued();
     await Promise.all(
       this.#workers.map(async ({ child }) => {
         const gone = once(child, 'exit');

@@ -3,7 +3,12 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const { CredentialEngine } = createRequire(import.meta.url)('../../../dist/src/index.js');
+const require = createRequire(import.meta.url);
+/** @type {any} */
+const index = require('../../../dist/src/index.js');
+const { CredentialEngine } = index;
+/** @type {typeof import('../../../src/ports.ts')} */
+const { systemFetch } = require('../../../dist/src/ports.js');
 
 /** @typedef {{ name: string, database: string, masterKey: string, callers: number }} Settings */
 
@@ -18,13 +23,20 @@ function tell(message) {
 /**
  * Names us to the issuer and tells our starter when a request leaves and when its answer is here: the instants to kill at.
  * @param {string} url
- * @param {RequestInit} [init]
+ * @param {import('../../../src/ports.ts').FetchInit} [init]
  */
 async function tellingFetch(url, init = {}) {
   const headers = new Headers(init.headers);
   headers.set('x-presenter', name);
-  tell({ instant: 'sending' });
-  const response = await fetch(url, { ...init, headers });
+  const { beforeWrite, ...plain } = init;
+  const asked = beforeWrite && {
+    beforeWrite: async () => {
+      const mayLeave = await beforeWrite();
+      tell({ instant: 'sending' });
+      return mayLeave;
+    },
+  };
+  const response = await systemFetch(url, { ...plain, headers, ...asked });
   tell({ instant: 'received' });
   return response;
 }
@@ -33,7 +45,7 @@ const engine = await CredentialEngine.open({
   database,
   masterKey: Buffer.from(masterKey, 'hex'),
   keeper: callers > 0,
-  ports: { fetch: tellingFetch },
+  ports: { fetch: Object.assign(tellingFetch, { connectsFirst: true }) },
 });
 
 /** @type {Map<string, number>} */

@@ -13,12 +13,14 @@ import { EventLines } from './event-lines.ts';
 import { countsText } from './frame.ts';
 import { LiveTable } from './live-table.ts';
 import { registerSamples } from './samples.ts';
+import { ServeInspection } from './inspection.ts';
 import { SandboxSession } from './sandbox-session.ts';
 import { stopped, stopSignal, type StopSignal } from './stop-signal.ts';
 import type { View } from './view.ts';
 
 export interface ServeCommandOptions extends GlobalOptions {
   readonly sandbox?: boolean;
+  readonly inspect?: boolean;
   /** Milliseconds. */
   readonly for?: number;
 }
@@ -63,13 +65,18 @@ async function run(
   if (options.sandbox === true && !namesMasterKey(context.env)) {
     prepareFolder(databasePath(context, options), systemRandom);
   }
-  const { engineOptions, logLevel, keeper } = settingsOf(context, options);
+  const { engineOptions, logLevel, keeper, inspect } = settingsOf(context, options);
   const logger = commandLogger(context, logLevel);
   await using cleanup = new AsyncDisposableStack();
   const sandbox = options.sandbox === true ? await SandboxSession.start(join(folder, 'sandbox'), note) : null;
   if (sandbox) cleanup.defer(() => sandbox.close());
+  // Behind the engine, so that it hears the last refreshes.
+  let inspection: ServeInspection | null = null;
+  cleanup.defer(() => inspection?.close());
   const engine = await CredentialEngine.open({ ...engineOptions, keeper: keeper !== 'off', ports: { logger } });
   cleanup.defer(() => engine.close());
+  inspection = await ServeInspection.start(engine, inspect, options.inspect === true, logger);
+  if (inspection.viewerUrl !== null) announce(context, options, `inspector: ${inspection.viewerUrl}`);
   note(`the database holds ${countsText(await engine.countByState())}`);
   const view = viewFor(context, options, engine, sandbox);
   try {

@@ -6,6 +6,7 @@ import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
 import { certainSkewMs, ClockSkew, describeSkew } from '../clock-skew.ts';
 import type {
+  BeforeSend,
   Confirmation,
   DriverInput,
   Issued,
@@ -97,7 +98,7 @@ export class OAuth2Driver implements ProtocolDriver {
     };
   }
 
-  async refresh(input: DriverInput, beforeSend: () => Promise<void>): Promise<Issued> {
+  async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
     const { config, secret, grant } = opened;
     const server = await this.#serverOf(opened);

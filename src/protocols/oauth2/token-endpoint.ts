@@ -1,7 +1,9 @@
 import { TransientError } from '../../errors.ts';
 import type { JsonObject } from '../../json.ts';
-import type { Fetch, Logger } from '../../ports.ts';
+import type { Fetch, FetchInit, Logger } from '../../ports.ts';
 import { certainSkewMs, describeSkew, NOTABLE_SKEW_MS, type ClockSkew } from '../clock-skew.ts';
+import type { BeforeSend } from '../protocol.ts';
+import { sendOnce } from '../send-once.ts';
 import { errorOfRefusal } from './errors.ts';
 import { profileOf, saysExpired, type Profile, type ProfileName } from './profile.ts';
 import { readTokenAnswer, type Oddity } from './token-answer.ts';
@@ -10,8 +12,8 @@ export interface TokenEndpointOptions {
   readonly profile: Profile;
   readonly clockSkew: ClockSkew;
   readonly logger: Logger;
-  /** Called before each request that leaves. */
-  readonly beforeSend: () => Promise<void>;
+  /** Asked before each request that leaves. */
+  readonly beforeSend: BeforeSend;
   /** Whether the ID token of the answer is looked at; default: not at all, so that it cannot harm the tokens beside it. */
   readonly wantsIdToken?: boolean;
 }
@@ -30,8 +32,7 @@ export function tokenEndpointFetch(fetch: Fetch, options: TokenEndpointOptions):
     const { host } = new URL(url);
     const body = withRefreshParameters(init.body, profile);
     const reckonedMs = certainSkewMs(options.clockSkew.of(host));
-    await options.beforeSend();
-    const response = await fetch(url, { ...init, ...(body !== undefined && { body }) });
+    const response = await sendOnce(fetch, url, { ...init, ...(body !== undefined && { body }) }, options.beforeSend);
     const text = await response.text();
     const answer = readTokenAnswer(text, {
       status: response.status,
@@ -137,8 +138,9 @@ export function ownersFetch(
   const entered = Object.values(config).flatMap((value) => (typeof value === 'string' ? (URL.parse(value) ?? []) : []));
   const hosts = new Set(entered.map(({ hostname }) => hostname));
   const learnedFrom = URL.parse(config.issuer ?? config.tokenEndpoint ?? '')?.host;
-  return (url, init = {}) => {
+  const trusted = (url: string, init: FetchInit = {}): Promise<Response> => {
     const isEntered = hosts.has(new URL(url).hostname);
     return fetch(url, isEntered || learnedFrom === undefined ? init : { ...init, learnedFrom });
   };
+  return Object.assign(trusted, { connectsFirst: fetch.connectsFirst ?? false });
 }

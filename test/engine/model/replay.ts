@@ -3,7 +3,7 @@ import { ConfigurationError, ReauthorizationRequiredError, StorageError, Transie
 import type { CredentialRecord, StatePath } from '../../../src/lifecycle/credential.ts';
 import { stateValueOf, type MachineEvent } from '../../../src/lifecycle/machine.ts';
 import { isAlive } from '../../../src/lifecycle/policy.ts';
-import type { Issued } from '../../../src/protocols/protocol.ts';
+import type { BeforeSend, Issued } from '../../../src/protocols/protocol.ts';
 import { rejectionOf } from '../../support/codes.ts';
 import type { OtherHolder } from './other-holder.ts';
 import { stateOf, type DoneEvent, type ModelEvent, type ModelPath, type ModelStep } from './paths.ts';
@@ -180,7 +180,7 @@ async function answer(
   world: World,
   id: string,
   events: readonly ModelEvent[],
-  beforeSend: () => Promise<void>,
+  beforeSend: BeforeSend,
 ): Promise<Issued> {
   const { other } = world;
   const record = await other.read(id);

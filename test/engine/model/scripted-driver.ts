@@ -1,4 +1,4 @@
-import type { Issued, ProtocolDriver, TestResult } from '../../../src/protocols/protocol.ts';
+import type { BeforeSend, Issued, ProtocolDriver, TestResult } from '../../../src/protocols/protocol.ts';
 import { Secret } from '../../../src/secret.ts';
 
 export const LIFE_MS = 3_600_000;
@@ -7,7 +7,7 @@ const DAYS_30_MS = 30 * 24 * 3_600_000;
 /** A protocol whose other side does what the script of the next refresh says. Its token is single-use, with a long reuse grace. */
 export class ScriptedDriver implements ProtocolDriver {
   readonly protocol = 'scripted';
-  script: (beforeSend: () => Promise<void>) => Promise<Issued> = () => Promise.reject(new Error('not scripted'));
+  script: (beforeSend: BeforeSend) => Promise<Issued> = () => Promise.reject(new Error('not scripted'));
   testSucceeds = true;
   readonly #now: () => Date;
 
@@ -24,7 +24,7 @@ export class ScriptedDriver implements ProtocolDriver {
   confirm = () => Promise.resolve('unconfirmable' as const);
   revoke = () => Promise.resolve('revoked' as const);
 
-  refresh(_input: unknown, beforeSend: () => Promise<void>): Promise<Issued> {
+  refresh(_input: unknown, beforeSend: BeforeSend): Promise<Issued> {
     return this.script(beforeSend);
   }
 

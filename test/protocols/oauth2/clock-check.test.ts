@@ -20,7 +20,7 @@ async function refusals(aheadMs: number, init: RequestInit, error = 'invalid_cli
   };
   const fetch = tokenEndpointFetch(clockSkew.learning(server), {
     ...{ profile: profileOf(), clockSkew, logger: silentLogger },
-    beforeSend: async () => undefined,
+    beforeSend: async () => () => undefined,
   });
   return [await rejectionOf(fetch(URL_, init)), await rejectionOf(fetch(URL_, init))] as CredentialError[];
 }
@@ -51,7 +51,15 @@ test.each<[string, number, RequestInit, string]>([
 test('F29 a clock that is wrong is a class of its own, tried again while the token lives', () => {
   const error = new TransientError('ERR_CLOCK_SKEWED', 'm');
   expect(classify(error)).toBe('clock');
-  const attempt = { sent: true, singleUse: true, healing: false, inDoubt: false, reuseGraceMs: 0, deadlineMs: 20_000 };
+  const attempt = {
+    sent: true,
+    singleUse: true,
+    healing: false,
+    inDoubt: false,
+    spentAt: null,
+    reuseGraceMs: 0,
+    deadlineMs: 20_000,
+  };
   const settlement = settleFailed(aValidRecord(3600), error, attempt, NOW);
   expect(settlement.state).toBe('valid.expiringSoon');
   expect(settlement.retryNotBefore?.getTime()).toBeGreaterThan(NOW.getTime());

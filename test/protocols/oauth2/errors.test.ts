@@ -34,7 +34,7 @@ function refresh(endpoint: object): Promise<unknown> {
   const registered = Secret.of({ clientSecret: 'canary-client-secret', refreshToken: 'canary-refresh-token' });
   return driver.refresh(
     { config, registered, grant: null, signal: new AbortController().signal },
-    async () => undefined,
+    async () => () => undefined,
   );
 }
 

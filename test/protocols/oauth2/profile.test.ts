@@ -336,7 +336,7 @@ it('sends the further parameters of a refresh, and with a refresh alone', async 
     profile: parseProfile({ name: 'x', title: 'X', refreshParameters }),
     clockSkew: new ClockSkew(systemClock),
     logger: silentLogger,
-    beforeSend: async () => undefined,
+    beforeSend: async () => () => undefined,
   });
   const body = new URLSearchParams({ grant_type: 'refresh_token', scope: 'own' });
   await fetch('https://as.example/token', { body });

@@ -77,7 +77,7 @@ async function refreshed(text: string, status: number, profile: (typeof PROFILE_
     profile: profileOf(profile),
     clockSkew: new ClockSkew(new TestClock()),
     logger: silentLogger,
-    beforeSend: async () => undefined,
+    beforeSend: async () => () => undefined,
   });
   const server = { issuer: 'https://as.example', token_endpoint: 'https://as.example/token' };
   const exchange = { config, secret: { clientSecret: 's' }, server, fetch, signal: new AbortController().signal };

@@ -16,7 +16,7 @@ import { Faults, isBeforeWork, nameOf } from './faults.ts';
 import { TokenLedger, type Answer } from './ledger.ts';
 import { bodyOf, readTokenRequest } from './token-request.ts';
 
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
+export type Writable<T> = { -readonly [K in keyof T]: T[K] };
 type Facts = Pick<LogEntry, 'clientId' | 'verdict'> & Partial<LogEntry>;
 
 /**
@@ -158,7 +158,8 @@ function answerTokens(
 
 const BODIES = { truncated: '{"access_token":"at_', html: '<html>Please sign in</html>', empty: '' };
 
-function misbehave(
+/** Meets the client with a fault, after the work that it leaves to be done. */
+export function misbehave(
   response: ServerResponse,
   entry: Writable<LogEntry>,
   fault: Exclude<IssuerFault, { kind: 'delay' }>,
@@ -178,7 +179,8 @@ function misbehave(
   }
 }
 
-function answer(
+/** Answers in JSON, and writes down whether the whole answer was taken. */
+export function answer(
   response: ServerResponse,
   entry: Writable<LogEntry>,
   status: number,

@@ -1,0 +1,137 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { CredentialEngine } from '../../src/engine.ts';
+import { n8nDefaults } from '../../src/n8n/instance.ts';
+import { Secret } from '../../src/secret.ts';
+import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
+import { PostgresServer } from '../servers/postgres.ts';
+import { RedisServer } from '../servers/redis.ts';
+import { installPackage } from './installed-package.ts';
+import { freePort, N8nProcess } from './n8n-process.ts';
+import { N8nServer } from './n8n-server.ts';
+import { chain, httpRequest, splitOut, webhook, type CredentialReference } from './workflow.ts';
+import { Calls } from './world.ts';
+
+const WORKERS = 2;
+const START_TIMEOUT_MS = 150_000;
+
+/** An n8n in queue mode: a main process, two workers, a real Redis between them, and a PostgreSQL for n8n and for the engine. */
+export class QueueWorld {
+  readonly n8n: N8nServer;
+  readonly server: AuthorizationServer;
+  readonly workers: readonly N8nProcess[];
+  readonly #database: string;
+  readonly #stop: readonly (() => Promise<void>)[];
+
+  private constructor(
+    parts: Pick<QueueWorld, 'n8n' | 'server' | 'workers'>,
+    database: string,
+    stop: readonly (() => Promise<void>)[],
+  ) {
+    this.n8n = parts.n8n;
+    this.server = parts.server;
+    this.workers = parts.workers;
+    this.#database = database;
+    this.#stop = stop;
+  }
+
+  static async start(): Promise<QueueWorld> {
+    const stop: (() => Promise<void>)[] = [];
+    try {
+      const server = await startAuthorizationServer({ accessTokenTtlMs: 3_600_000 });
+      stop.unshift(() => server.stop());
+      const postgres = await PostgresServer.start();
+      stop.unshift(() => postgres.stop());
+      const redis = await RedisServer.start();
+      stop.unshift(() => redis.stop());
+      const database = postgres.url('engine');
+      const env = { ...queueMode(redis), ...n8nDatabase(postgres), CREDLIFE_DATABASE: database };
+      const n8n = await N8nServer.start({ packages: [installPackage()], env });
+      stop.unshift(() => n8n.stop());
+      const workers: N8nProcess[] = [];
+      for (let count = 0; count < WORKERS; count += 1) {
+        const worker = await startWorker(n8n.userFolder, env);
+        stop.unshift(() => worker.stop());
+        workers.push(worker);
+      }
+      return new QueueWorld({ n8n, server, workers }, database, stop);
+    } catch (error) {
+      for (const end of stop) await end();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const end of this.#stop) await end();
+  }
+
+  oauth2(scope: string): Promise<CredentialReference> {
+    const { clientId, clientSecret } = this.server.clients.machine;
+    return this.n8n.createCredential('lifecycleOAuth2Api', 'The API', {
+      grantType: 'client_credentials',
+      endpointSource: 'issuer',
+      issuer: this.server.issuer,
+      ...{ clientId, clientSecret, scope },
+      clientAuthentication: 'client_secret_basic',
+      advanced: true,
+      allowInsecureTransport: true,
+    });
+  }
+
+  /** An active workflow whose executions run on the workers. */
+  async calling(credential: CredentialReference): Promise<Calls> {
+    const path = randomUUID();
+    const nodes = [webhook(path), splitOut('body.items'), httpRequest(this.server.resourceUrl, credential)];
+    const workflow = await this.n8n.createWorkflow(chain(`Calls ${path}`, nodes));
+    await this.n8n.activate(workflow);
+    return new Calls(this.n8n, workflow, path);
+  }
+
+  /** Token requests that the authorization server saw while `work` ran. */
+  async tokenRequests(work: () => Promise<unknown>): Promise<number> {
+    const before = (await this.server.requests()).length;
+    await work();
+    const seen = (await this.server.requests()).slice(before);
+    return seen.filter(({ endpoint }) => endpoint === 'token').length;
+  }
+
+  /** The engine's database, opened by one more process: what the command does. */
+  async withEngine<T>(work: (engine: CredentialEngine) => Promise<T>): Promise<T> {
+    const masterKey = n8nDefaults({}, this.n8n.n8nFolder).masterKey() ?? Secret.of(randomBytes(32));
+    const engine = await CredentialEngine.open({ database: this.#database, masterKey });
+    try {
+      return await work(engine);
+    } finally {
+      await engine.close();
+    }
+  }
+}
+
+async function startWorker(userFolder: string, env: Readonly<Record<string, string>>): Promise<N8nProcess> {
+  const port = await freePort();
+  const health = { QUEUE_HEALTH_CHECK_ACTIVE: 'true', QUEUE_HEALTH_CHECK_PORT: String(port) };
+  const options = { command: 'worker', userFolder, port, env: { ...env, ...health } } as const;
+  return N8nProcess.start({ ...options, startTimeoutMs: START_TIMEOUT_MS });
+}
+
+function queueMode(redis: RedisServer): Record<string, string> {
+  const { password } = new URL(redis.url);
+  return {
+    EXECUTIONS_MODE: 'queue',
+    OFFLOAD_MANUAL_EXECUTIONS_TO_WORKERS: 'false',
+    QUEUE_BULL_REDIS_HOST: '127.0.0.1',
+    QUEUE_BULL_REDIS_PORT: String(redis.port),
+    QUEUE_BULL_REDIS_PASSWORD: password,
+  };
+}
+
+function n8nDatabase(postgres: PostgresServer): Record<string, string> {
+  const { username, password, pathname } = new URL(postgres.url());
+  return {
+    DB_TYPE: 'postgresdb',
+    DB_POSTGRESDB_HOST: '127.0.0.1',
+    DB_POSTGRESDB_PORT: String(postgres.port),
+    DB_POSTGRESDB_USER: username,
+    DB_POSTGRESDB_PASSWORD: password,
+    DB_POSTGRESDB_DATABASE: pathname.slice(1),
+  };
+}

@@ -46,7 +46,7 @@ afterEach(async () => {
 });
 
 function see(value: unknown): void {
-  seen.push(inspect(value, { depth: Infinity, showHidden: true, getters: true }), String(JSON.stringify({ value })));
+  seen.push(inspect(value, { depth: Infinity, showHidden: true, getters: true }), JSON.stringify({ value }));
   if (value instanceof Error)
     seen.push(String(value.stack), inspect(value.cause, { depth: Infinity, showHidden: true }));
 }

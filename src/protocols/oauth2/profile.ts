@@ -211,7 +211,9 @@ export function withProfile(entered: unknown): unknown {
 /** Parsed settings without what their profile filled in: so a profile that is corrected corrects its credentials. */
 export function withoutProfile<T extends object>(parsed: T, entered: unknown): Partial<T> {
   if (!isPlainObject(entered) || entered['profile'] === undefined) return parsed;
-  const filled = new Set(Object.keys(Object(withProfile(entered))).filter((field) => entered[field] === undefined));
+  const whole = withProfile(entered);
+  const fields = isPlainObject(whole) ? Object.keys(whole) : [];
+  const filled = new Set(fields.filter((field) => entered[field] === undefined));
   const kept: Partial<T> = { ...parsed };
   for (const field of Object.keys(parsed)) if (filled.has(field)) Reflect.deleteProperty(kept, field);
   return kept;

@@ -86,11 +86,8 @@ function readRefreshToken(value: JsonValue | undefined): { text: string | null; 
 
 /** RFC 6749 §3.3 in its shapes: a text, a list of texts, and names between commas. */
 function readScope(value: JsonValue | undefined): string | null {
-  const names = Array.isArray(value)
-    ? value.filter((name) => isText(name))
-    : isText(value)
-      ? value.split(/[\s,]+/)
-      : [];
+  const list: readonly JsonValue[] = Array.isArray(value) ? value : [];
+  const names = isText(value) ? value.split(/[\s,]+/) : list.filter((name) => isText(name));
   const scope = names.filter((name) => name !== '').join(' ');
   return scope === '' ? null : scope;
 }

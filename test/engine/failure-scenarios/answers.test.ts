@@ -90,7 +90,10 @@ test('F23 the token itself, then what the server said before, tells the life tha
 test('F23 a life that only a refusal told is learned, and refreshed ahead from then on', async () => {
   let good = '';
   endpoint.answer = (response, request) => {
-    if (request.path === '/api') return json(request.authorization === good ? 200 : 401, {})(response, request);
+    if (request.path === '/api') {
+      json(request.authorization === good ? 200 : 401, {})(response, request);
+      return;
+    }
     tokens({ expires_in: undefined })(response, request);
   };
   const testUrl = `${endpoint.url}/api`;
@@ -266,7 +269,10 @@ test('F31 a remaining life that has shrunk to nothing is asked about again after
 test('F32 requests in flight recover once when a refresh ends the old token at once', async () => {
   let current = '';
   endpoint.answer = (response, request) => {
-    if (request.path === '/api') return json(request.authorization === current ? 200 : 401, {})(response, request);
+    if (request.path === '/api') {
+      json(request.authorization === current ? 200 : 401, {})(response, request);
+      return;
+    }
     current = `Bearer access-${String(requestCount())}`;
     tokens({ access_token: current.slice('Bearer '.length) })(response, request);
   };

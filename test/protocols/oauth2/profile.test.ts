@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type * as ProvidersDoc from '../../../scripts/providers-doc.mjs';
 import { isCredentialError } from '../../../src/errors.ts';
 import type { JsonObject } from '../../../src/json.ts';
 import { silentLogger, systemClock, systemRandom, type Fetch } from '../../../src/ports.ts';
@@ -47,8 +46,7 @@ describe('each profile', () => {
   });
 
   it('is in docs/providers.md as it is', async () => {
-    const { providersDocument, readProfiles } =
-      (await import('../../../scripts/providers-doc.mjs')) as typeof ProvidersDoc;
+    const { providersDocument, readProfiles } = await import('../../../scripts/providers-doc.mjs');
     const page = readFileSync(join(__dirname, '../../../docs/providers.md'), 'utf8');
     expect(page).toBe(providersDocument(readProfiles()));
     expect(
@@ -272,7 +270,7 @@ it.each<[ProfileName, JsonObject, number, string, string]>([
   expect([error.code, error.message.includes(words)]).toEqual([code, true]);
 });
 
-it("F27 gives Zoho's quota its ten minutes", () => {
+it("gives Zoho's quota its ten minutes", () => {
   const error = errorOfRefusal({ error: 'Access Denied' }, { status: 200, host: 'x', profile: profileOf('zoho') });
   expect(error.retryAfterMs).toBe(600_000);
   expect(quotasOf({ profile: 'zoho' })).toMatchObject([{ requests: 10, perMs: 600_000, per: 'refreshToken' }]);
@@ -328,7 +326,7 @@ it.each<[ProfileName | undefined, string | undefined, string]>([
 it('sends the further parameters of a refresh, and with a refresh alone', async () => {
   const sent: (string | undefined)[] = [];
   const server: Fetch = async (_url, init) => {
-    sent.push(String(init?.body));
+    sent.push(init?.body instanceof URLSearchParams ? init.body.toString() : 'no form');
     return new Response('{"access_token":"a"}');
   };
   const refreshParameters = { value: { format: 'json', scope: 'x' }, source: 'https://x.example/' };

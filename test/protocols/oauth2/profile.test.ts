@@ -169,7 +169,7 @@ it.each<[ProfileName, number | null, number | null, number | null]>([
   ['auth0', null, null, null],
   ['okta', null, null, null],
 ])(
-  'F37 %s, silent: an access token of %p ms, a refresh token that lapses after %p ms, a grant of %p ms',
+  '%s, silent: an access token of %p ms, a refresh token that lapses after %p ms, a grant of %p ms',
   (name, lifeMs, idleMs, grantMs) => {
     const issued = silent(name, null);
     expect([after(issued.expiresAt), after(issued.idleExpiresAt), after(issued.grantExpiresAt)]).toEqual([

@@ -3,6 +3,7 @@ import { isCredentialError } from './errors.ts';
 import { canonicalJson, type JsonObject } from './json.ts';
 import type { CredentialId, CredentialRecord } from './lifecycle/credential.ts';
 import { revised, type Surroundings } from './lifecycle/effects.ts';
+import { secondChance } from './lifecycle/policy.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -61,11 +62,4 @@ export class Adoption {
     const next = revised(record, { config, ...secondChance(record, now) }, now);
     await records.compareAndSet({ record: next, expectedRevision: record.revision });
   }
-}
-
-/** What is forgotten of a refusal that lay in the settings, once they were edited. */
-function secondChance(record: CredentialRecord, now: Date): Partial<CredentialRecord> {
-  if (record.state === 'pending.misconfigured') return { state: 'pending.unverified', failure: null };
-  const refused = record.state === 'valid.degraded' && record.failure?.class === 'configuration';
-  return refused ? { state: 'valid.expiringSoon', failure: null, refreshDueAt: now } : {};
 }

@@ -1,5 +1,6 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
+import type { CredentialChanges } from './verbs/update.ts';
 import type { RecordFilter } from './storage/record-store.ts';
 
 /**
@@ -72,13 +73,18 @@ export type CredentialSummary = Pick<
   | 'failure'
   | 'lastRefreshedAt'
   | 'createdAt'
+  | 'pausedAt'
+  | 'testEveryMs'
+  | 'toldEnds'
 > & {
+  /** Whether scheduled work on it rests. */
+  readonly paused: boolean;
   readonly endpoint: string;
   /** When the scheduler looks at it next, for whatever; `null` for never. */
   readonly dueAt: Date | null;
 };
 
-/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`. */
+/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
 export interface OperatorHandle {
   list(filter?: RecordFilter): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }>;
   get(id: string): Promise<CredentialSummary>;
@@ -87,7 +93,11 @@ export interface OperatorHandle {
   test(id: string): Promise<TestResult>;
   refresh(id: string): Promise<CredentialSummary>;
   revoke(id: string): Promise<CredentialSummary>;
+  pause(id: string): Promise<CredentialSummary>;
+  resume(id: string): Promise<CredentialSummary>;
+  update(id: string, changes: CredentialChanges): Promise<CredentialSummary>;
+  delete(id: string): Promise<void>;
 }
 
-export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'revoke'] as const;
+export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'revoke', 'pause', 'update', 'delete'] as const;
 export type AccessScope = (typeof ACCESS_SCOPES)[number];

@@ -72,6 +72,22 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
       allow('revoke', id);
       return engine.revoke(id);
     },
+    pause: async (id) => {
+      allow('pause', id);
+      return engine.pause(id);
+    },
+    resume: async (id) => {
+      allow('pause', id);
+      return engine.resume(id);
+    },
+    update: async (id, changes) => {
+      allow('update', id);
+      return engine.update(id, changes);
+    },
+    delete: async (id) => {
+      allow('delete', id);
+      return engine.delete(id);
+    },
   };
 }
 

@@ -1,14 +1,123 @@
+import { dirname, join } from 'node:path';
 import { z } from 'zod/v4';
 import { ConfigurationError } from './errors.ts';
 import { isPlainObject } from './json.ts';
-import type { ProtocolDriver } from './protocols/protocol.ts';
+import { DEFAULT_HEALTH_RULES, type HealthRules } from './lifecycle/health-policy.ts';
+import { retentionSchema, type RetentionOptions } from './maintenance/retention.ts';
+import type { CredentialSummary } from './client.ts';
+import type { CredentialId, StatePath } from './lifecycle/credential.ts';
+import type { OutboundOptions } from './outbound/policy.ts';
+import type { Ports } from './ports.ts';
+import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
+import { driverOf } from './storage/location.ts';
 import type { Stores } from './storage/stores.ts';
 import type { MasterKey } from './vault/key-ring.ts';
 
 const MASTER_KEY_BYTES = 32;
-const OPTIONS = new Set(['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'ports', 'drivers', 'outbound']);
+export interface EngineOptions {
+  /** Path of a SQLite file in an existing folder, a `postgres://` URL, `'memory'`, or stores of your own. */
+  readonly database: string | Stores;
+  /** 32 random bytes, or a passphrase. */
+  readonly masterKey: MasterKey;
+  /** Whether this engine refreshes due credentials by itself; default false. */
+  readonly keeper?: boolean;
+  /** A place outside the database that remembers how new it was: an older database is then refused. */
+  readonly anchor?: Anchor;
+  /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
+  readonly acceptOlderStore?: boolean;
+  /**
+   * Folder in which new tokens wait, sealed, while the database cannot be written. Default: `spool` beside a SQLite file; none
+   * for other stores. Processes on one database and one host should share it. `null`: in memory only.
+   */
+  readonly spoolFolder?: string | null;
+  /** How often credentials are tested and how early owners are told of ends: docs/health.md. */
+  readonly health?: HealthOptions;
+  /** How much of the past is kept. */
+  readonly retention?: RetentionOptions;
+  readonly ports?: Partial<Ports>;
+  /** Where requests may go: docs/outbound.md. By default wherever an owner typed, but link-local and cloud-metadata addresses. */
+  readonly outbound?: OutboundOptions;
+  /** Drivers of protocols that this package does not speak, beside its own. */
+  readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
+}
+
+export interface RegisterInput {
+  readonly protocol: string;
+  readonly name: string;
+  readonly ownerId?: string;
+  /** The workflow, project or environment that it is for. */
+  readonly scopeId?: string;
+  readonly tags?: readonly string[];
+  readonly config: unknown;
+  readonly secret: unknown;
+  /** Whether to try it at once; default true. */
+  readonly test?: boolean;
+  /** How often it is tested by schedule; 0 for never; default as often as the engine tests. */
+  readonly testEveryMs?: number;
+}
+
+export interface Registered {
+  readonly id: CredentialId;
+  readonly state: StatePath;
+  readonly test: TestResult | null;
+  readonly credential: CredentialSummary;
+}
+
+const OPTIONS = new Set([
+  ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'spoolFolder', 'health', 'retention'],
+  ...['ports', 'drivers', 'outbound'],
+]);
+const DAY_MS = 86_400_000;
+
+/** Tests and notices of an engine. */
+export interface HealthOptions {
+  /** How often each credential is tested by schedule, in milliseconds; 0 for never; default 3,600,000. */
+  readonly testEveryMs?: number;
+  /** Whether to test every valid credential when the engine opens; default false. */
+  readonly testOnLoad?: boolean;
+  /** How long before an end its owner is told, in milliseconds; default 14, 3 and 1 days. Short lives scale them down. */
+  readonly noticeLeadsMs?: readonly number[];
+}
+
+/** At least a minute: a test is a request to somebody else's server. */
+const testEveryMs = z.union([
+  z.literal(0),
+  z
+    .int()
+    .min(60_000)
+    .max(365 * DAY_MS),
+]);
+const healthSchema = z.strictObject({
+  testEveryMs: testEveryMs.default(DEFAULT_HEALTH_RULES.testEveryMs),
+  testOnLoad: z.boolean().default(false),
+  noticeLeadsMs: z
+    .array(
+      z
+        .int()
+        .positive()
+        .max(365 * DAY_MS),
+    )
+    .max(10)
+    .default([...DEFAULT_HEALTH_RULES.noticeLeadsMs]),
+});
+
+/** The rules that options make. @throws TypeError for options that are none */
+export function healthRules(health: HealthOptions | undefined): HealthRules {
+  const result = healthSchema.safeParse(health ?? {});
+  if (!result.success) {
+    throw new TypeError(`Expected health to have valid options: ${result.error.issues[0]?.path.join('.') ?? ''}.`);
+  }
+  const leads = new Set(result.data.noticeLeadsMs);
+  return { testEveryMs: result.data.testEveryMs, noticeLeadsMs: [...leads].sort((a, b) => b - a) };
+}
+
+function requireRetention(retention: RetentionOptions | undefined): void {
+  const result = retentionSchema.safeParse(retention ?? {});
+  if (result.success) return;
+  throw new TypeError(`Expected retention to have valid options: ${result.error.issues[0]?.path.join('.') ?? ''}.`);
+}
 
 /**
  * Refuses look-alikes before anything is opened: wrong use by a program is a `TypeError`.
@@ -21,6 +130,9 @@ export function requireEngineOptions(options: {
   readonly keeper?: boolean;
   readonly anchor?: Anchor;
   readonly acceptOlderStore?: boolean;
+  readonly spoolFolder?: string | null;
+  readonly health?: HealthOptions;
+  readonly retention?: RetentionOptions;
   readonly drivers?: unknown;
 }): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
@@ -39,6 +151,12 @@ export function requireEngineOptions(options: {
   if (anchor !== undefined && (typeof anchor.read !== 'function' || typeof anchor.write !== 'function')) {
     throw new TypeError('Expected anchor to have read and write.');
   }
+  const { spoolFolder } = options;
+  if (spoolFolder !== undefined && spoolFolder !== null && (typeof spoolFolder !== 'string' || spoolFolder === '')) {
+    throw new TypeError('Expected spoolFolder to be the path of a folder, or null.');
+  }
+  healthRules(options.health);
+  requireRetention(options.retention);
   requireMasterKey(options.masterKey);
 }
 
@@ -73,6 +191,19 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
   return [own, ...drivers];
 }
 
+/** Where answers are spooled: beside a SQLite file, where the options say, or nowhere (`null`). */
+export function spoolFolderOf({
+  database,
+  spoolFolder,
+}: {
+  readonly database: string | Stores;
+  readonly spoolFolder?: string | null;
+}): string | null {
+  if (spoolFolder !== undefined) return spoolFolder;
+  const isFile = typeof database === 'string' && driverOf(database) === 'sqlite';
+  return isFile ? join(dirname(database), 'spool') : null;
+}
+
 function isDatabase(database: unknown): boolean {
   if (typeof database === 'string') return database !== '' && database !== ':memory:' && !database.includes('\0');
   return database instanceof Object && 'records' in database && 'secrets' in database;
@@ -99,11 +230,31 @@ const registerInputSchema = z.strictObject({
   config: z.unknown(),
   secret: z.unknown(),
   test: z.boolean().optional(),
+  testEveryMs: testEveryMs.optional(),
+});
+
+const changesSchema = z.strictObject({
+  name: z.string().optional(),
+  ownerId: z.string().nullable().optional(),
+  scopeId: z.string().nullable().optional(),
+  tags: z.array(z.string()).readonly().optional(),
+  config: z.unknown(),
+  secret: z.unknown(),
+  testEveryMs: testEveryMs.nullable().optional(),
 });
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field */
+export function requireChanges(changes: unknown): void {
+  requireFields(changesSchema, changes);
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field */
 export function requireRegisterInput(input: unknown): void {
-  const result = registerInputSchema.safeParse(input);
+  requireFields(registerInputSchema, input);
+}
+
+function requireFields(schema: z.ZodType, input: unknown): void {
+  const result = schema.safeParse(input);
   if (result.success) return;
   const issue = result.error.issues[0];
   const field = issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : (issue?.path.join('.') ?? '');

@@ -1,97 +1,51 @@
 import { Adoption } from './adoption.ts';
-import { AccessKeys, type Access } from './access/access-key.ts';
+import { AccessKeys, requireScopes, type Access } from './access/access-key.ts';
+import type { AccessScope, AdoptedEntry, CredentialSummary, RejectionDecision, UseOptions } from './client.ts';
 import {
-  ACCESS_SCOPES,
-  type AccessScope,
-  type AdoptedEntry,
-  type CredentialSummary,
-  type RejectionDecision,
-  type UseOptions,
-} from './client.ts';
-import { requireDrivers, requireEngineOptions, requireRegisterInput } from './engine-options.ts';
-import { ConfigurationError, InternalError, StorageError, toCredentialError } from './errors.ts';
+  requireDrivers,
+  requireEngineOptions,
+  requireRegisterInput,
+  spoolFolderOf,
+  type EngineOptions,
+  type Registered,
+  type RegisterInput,
+} from './engine-options.ts';
+import { ConfigurationError, InternalError } from './errors.ts';
+import type { JsonObject } from './json.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
 import { Awakening } from './lifecycle/awakening.ts';
-import {
-  lifecycleStateOf,
-  type CredentialId,
-  type CredentialRecord,
-  type Reason,
-  type StatePath,
-} from './lifecycle/credential.ts';
-import { openGrant, type Surroundings } from './lifecycle/effects.ts';
-import type { CredentialEvent, EventType } from './lifecycle/events.ts';
-import { recordTest, testRecord } from './lifecycle/health.ts';
-import { decideDue, decideUse, isAlive, servedUntilMs } from './lifecycle/policy.ts';
+import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from './lifecycle/credential.ts';
+import type { Surroundings } from './lifecycle/effects.ts';
+import type { CredentialEvent, EventPage, EventType } from './lifecycle/events.ts';
+import { plannedHealth } from './lifecycle/health-policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
+import { UnsavedAnswers } from './lifecycle/spool.ts';
+import type { Maintained } from './maintenance/retention.ts';
 import { withOutboundPolicy } from './outbound/outbound-fetch.ts';
-import type { OutboundOptions } from './outbound/policy.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
-import { ProtocolRegistry, type Material, type ProtocolDriver, type TestResult } from './protocols/protocol.ts';
+import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openStores } from './storage/open.ts';
-import type { Stores } from './storage/stores.ts';
+import { backupOf, type Stores } from './storage/stores.ts';
 import { refusal, summaryOf } from './summary.ts';
-import { type Anchor } from './vault/anchor.ts';
+import { leasesOf, Upkeep, upkeepOptions, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
+import { Uses } from './uses.ts';
+import { FileSpool } from './vault/file-spool.ts';
 import { openVault, type OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
-import type { MasterKey } from './vault/key-ring.ts';
+import { Edits, type EditHooks } from './verbs/edits.ts';
+import type { CredentialChanges } from './verbs/update.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 
+export type { EngineOptions, Registered, RegisterInput } from './engine-options.ts';
 export type { MasterKey } from './vault/key-ring.ts';
 
-export interface EngineOptions {
-  /** Path of a SQLite file in an existing folder, a `postgres://` URL, `'memory'`, or stores of your own. */
-  readonly database: string | Stores;
-  /** 32 random bytes, or a passphrase. */
-  readonly masterKey: MasterKey;
-  /** Whether this engine refreshes due credentials by itself; default false. */
-  readonly keeper?: boolean;
-  /** A place outside the database that remembers how new it was: an older database is then refused. */
-  readonly anchor?: Anchor;
-  /** Takes the database as it is, although its anchor has seen a newer one: after a restore on purpose. */
-  readonly acceptOlderStore?: boolean;
-  readonly ports?: Partial<Ports>;
-  /** Where requests may go; by default wherever an owner typed, but link-local and cloud-metadata addresses. */
-  readonly outbound?: OutboundOptions;
-  /** Drivers of protocols that this package does not speak, beside its own. */
-  readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
-}
-
-export interface RegisterInput {
-  readonly protocol: string;
-  readonly name: string;
-  readonly ownerId?: string;
-  /** The workflow, project or environment that it is for. */
-  readonly scopeId?: string;
-  readonly tags?: readonly string[];
-  readonly config: unknown;
-  readonly secret: unknown;
-  /** Whether to try it at once; default true. */
-  readonly test?: boolean;
-}
-
-export interface Registered {
-  readonly id: CredentialId;
-  readonly state: StatePath;
-  readonly test: TestResult | null;
-  readonly credential: CredentialSummary;
-}
-
-interface Cached {
-  readonly material: Material;
-  readonly mark: number;
-  /** Milliseconds since 1970 between which nothing has to be decided again. */
-  readonly fromMs: number;
-  readonly untilMs: number;
-}
-
-const CACHE_LIMIT = 10_000;
 const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
 
 /**
@@ -105,6 +59,8 @@ export class CredentialEngine {
   readonly accessKeys: AccessKeys;
   /** Status, rotation, re-encryption, change of the master key, verification. */
   readonly keys: Keys;
+  /** Who is told of events by signed requests. */
+  readonly webhooks: Webhooks;
   readonly #opened: OpenedVault;
   readonly #stores: Stores;
   readonly #surroundings: Surroundings;
@@ -117,17 +73,27 @@ export class CredentialEngine {
   readonly #adoption: Adoption;
   readonly #rejections: RejectionReports;
   readonly #refreshes = new SingleFlight<void>();
-  readonly #tests = new SingleFlight<TestResult>();
-  readonly #cache = new Map<CredentialId, Cached>();
-  readonly #uses = new Set<Promise<Material>>();
+  readonly #upkeep: Upkeep;
+  readonly #edits: Edits;
+  readonly #uses: Uses;
+  /** What `close` waits for. */
+  readonly #calls = new Set<Promise<unknown>>();
   #closed = false;
 
-  private constructor(surroundings: Surroundings, stores: Stores, opened: OpenedVault, keeper: boolean) {
+  private constructor(
+    surroundings: Surroundings,
+    stores: Stores,
+    opened: OpenedVault,
+    options: UpkeepOptions & { readonly keeper: boolean },
+  ) {
     const { ports, records, vault, owner } = surroundings;
     this.#stores = stores;
     this.#opened = opened;
-    this.keys = opened.keys(owner, () => {
+    const requireOpen = (): void => {
       this.#requireOpen();
+    };
+    this.keys = opened.keys(owner, requireOpen, (event) => {
+      this.#publish(event);
     });
     this.#surroundings = surroundings;
     this.#ports = ports;
@@ -135,20 +101,34 @@ export class CredentialEngine {
     this.#bus = new EventBus(ports.logger);
     this.#inspections = new Inspections(ports.logger);
     const publish = (event: CredentialEvent): void => {
-      this.#bus.publish(event);
+      this.#publish(event);
     };
+    this.#uses = new Uses(surroundings, {
+      require: (id) => this.#require(id),
+      refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
+    });
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
-    this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason));
+    this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason), publish);
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({
       ports,
       records,
       owner,
-      run: (claim) => this.#runDue(claim),
+      run: (claim) => this.#upkeep.runDue(claim),
       busy: () => this.#refreshes.keys(),
     });
-    if (keeper) this.#scheduler.start();
+    const hooks = this.#hooks(publish);
+    this.#upkeep = new Upkeep(surroundings, hooks, options);
+    this.#edits = new Edits(surroundings, hooks);
+    const wake = (): void => {
+      this.#upkeep.deliverer.wake();
+    };
+    this.webhooks = new Webhooks({ ports, records, vault, requireOpen, wake });
+    this.#upkeep.load();
+    if (!options.keeper) return;
+    this.#scheduler.start();
+    this.#upkeep.start();
   }
 
   /**
@@ -168,8 +148,16 @@ export class CredentialEngine {
       const opened = await openVault(stores, options, ports);
       const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
-      const surroundings = { ports, records: stores.records, vault: opened.vault, drivers: registry, owner };
-      return new CredentialEngine(surroundings, stores, opened, options.keeper ?? false);
+      const { vault } = opened;
+      const upkeep = upkeepOptions(options, () => leasesOf(database, ports));
+      const folder = spoolFolderOf(options);
+      const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
+      const surroundings: Surroundings = {
+        ...{ ports, records: stores.records, vault, drivers: registry, owner, spool },
+        unsaved: new UnsavedAnswers(),
+        planHealth: (record, now) => plannedHealth(record, upkeep.rules, now),
+      };
+      return new CredentialEngine(surroundings, stores, opened, { ...upkeep, keeper: options.keeper ?? false });
     } catch (error) {
       await stores.records.close();
       throw error;
@@ -184,8 +172,12 @@ export class CredentialEngine {
   async register(input: RegisterInput): Promise<Registered> {
     this.#requireOpen();
     requireRegisterInput(input);
+    return this.#counted(this.#register(input));
+  }
+
+  async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
-    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret } = input;
+    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, testEveryMs } = input;
     const record = await registerRecord(this.#surroundings, {
       id,
       protocol,
@@ -196,10 +188,11 @@ export class CredentialEngine {
       origin: 'registered',
       config,
       secret,
+      ...(testEveryMs !== undefined && { testEveryMs }),
     });
     await this.#publishLast(record.id);
-    const test = (input.test ?? true) ? await this.test(id) : null;
-    const credential = await this.get(id);
+    const test = (input.test ?? true) ? await this.#upkeep.tests.onDemand(id) : null;
+    const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
   }
 
@@ -210,24 +203,30 @@ export class CredentialEngine {
    */
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
-    const cached = this.#cache.get(id);
-    if (cached && this.#isFresh(cached)) return cached.material;
-    const call = this.#useStored(id, options.signal);
-    this.#uses.add(call);
+    return this.#uses.use(id, options.signal);
+  }
+
+  async #counted<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call);
     try {
       return await call;
     } finally {
-      this.#uses.delete(call);
+      this.#calls.delete(call);
     }
   }
 
-  /** Tries the credential at the other side, obtaining a grant first when there is none. */
-  async test(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<TestResult> {
+  /**
+   * Tries the credential at the other side, obtaining a grant first when there is none. With `cached` a result of the last
+   * 5 minutes will do, if it is about the present settings, secret and grant.
+   */
+  async test(id: CredentialId, options: { signal?: AbortSignal; cached?: boolean } = {}): Promise<TestResult> {
     this.#requireOpen();
-    return orAborted(
-      this.#tests.run(id, () => this.#testOnce(id)),
-      options.signal,
-    );
+    const { tests } = this.#upkeep;
+    const run = async (): Promise<TestResult> => {
+      await this.#require(id);
+      return options.cached === true ? tests.cached(id) : tests.onDemand(id);
+    };
+    return orAborted(run(), options.signal);
   }
 
   /** Obtains a new grant now, whatever the due time. Ends in the state that it reached. */
@@ -242,9 +241,43 @@ export class CredentialEngine {
   /** Ends the credential for good, here and at the other side. */
   async revoke(id: CredentialId): Promise<CredentialSummary> {
     this.#requireOpen();
+    return this.#counted(this.#revoke(id));
+  }
+
+  async #revoke(id: CredentialId): Promise<CredentialSummary> {
     await this.#awakening.revoke(await this.#require(id));
-    this.#cache.delete(id);
-    return this.get(id);
+    this.#uses.forget(id);
+    return this.#summary(await this.#require(id));
+  }
+
+  /** Stops scheduled work; idle grants are kept alive, and `use` goes on. @throws `ERR_CREDENTIAL_REVOKED` */
+  pause(id: CredentialId): Promise<CredentialSummary> {
+    return this.#counted(this.#edits.pause(id));
+  }
+
+  /** Ends a pause; what became due meanwhile is due at once. @throws `ERR_CREDENTIAL_REVOKED` */
+  resume(id: CredentialId): Promise<CredentialSummary> {
+    return this.#counted(this.#edits.resume(id));
+  }
+
+  /**
+   * Changes a credential whole or not at all, and tests it (default) when its settings or secret changed.
+   *
+   * @throws ConfigurationError `ERR_CONFIG_MALFORMED`: then nothing was changed
+   */
+  update(id: CredentialId, changes: CredentialChanges, options: { test?: boolean } = {}): Promise<CredentialSummary> {
+    return this.#counted(this.#edits.update(id, changes, options.test ?? true));
+  }
+
+  /** Ends the credential at the other side, now or as soon as that can be reached, and forgets it. */
+  delete(id: CredentialId): Promise<void> {
+    return this.#counted(this.#edits.delete(id));
+  }
+
+  /** Takes away old events, attempts and consumed keys now. The keeper does it daily. */
+  async maintain(): Promise<Maintained> {
+    this.#requireOpen();
+    return this.#upkeep.maintenance.run();
   }
 
   /** @throws ConfigurationError `ERR_CREDENTIAL_NOT_FOUND` */
@@ -258,7 +291,14 @@ export class CredentialEngine {
   ): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
     this.#requireOpen();
     const { records, nextCursor } = await this.#records.list(filter);
-    return { credentials: records.map((record) => this.#summary(record)), nextCursor };
+    const present = records.filter(({ deletedAt }) => deletedAt === null);
+    return { credentials: present.map((record) => this.#summary(record)), nextCursor };
+  }
+
+  /** The settings of a credential as its driver understood them; no secret is in there. */
+  async settings(id: CredentialId): Promise<JsonObject> {
+    this.#requireOpen();
+    return (await this.#require(id)).config;
   }
 
   async countByState(): Promise<StateCounts> {
@@ -271,10 +311,14 @@ export class CredentialEngine {
     return this.#records.lastEvent(id);
   }
 
-  /** Events after `cursor` (0 for all) out of the durable outbox, oldest first, written by any process. */
-  async readEvents(cursor: number, limit = 100): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
+  /**
+   * Events after `cursor` (0 for all that are kept) out of the durable outbox, oldest first, written by any process. `missed`
+   * says that events after this cursor were pruned before they were read.
+   */
+  async readEvents(cursor: number, limit = 100): Promise<EventPage> {
     this.#requireOpen();
-    return this.#records.readEvents(cursor, limit);
+    const { prunedThrough } = await this.#records.eventRange();
+    return { ...(await this.#records.readEvents(cursor, limit)), missed: cursor > 0 && cursor < prunedThrough };
   }
 
   /**
@@ -290,10 +334,7 @@ export class CredentialEngine {
   /** Issues an access key for one credential, or (`null`) for all. The key is shown this once. */
   async grant(id: CredentialId | null, options: { scopes: readonly AccessScope[] }): Promise<{ accessKey: string }> {
     this.#requireOpen();
-    const unknown = options.scopes.find((scope) => !ACCESS_SCOPES.includes(scope));
-    if (options.scopes.length === 0 || unknown !== undefined) {
-      throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The scopes must be some of: ${ACCESS_SCOPES.join(', ')}.`);
-    }
+    requireScopes(options.scopes);
     if (id !== null) await this.#require(id);
     return { accessKey: await this.accessKeys.issue(id, options.scopes) };
   }
@@ -332,74 +373,22 @@ export class CredentialEngine {
    */
   async backup(file: string): Promise<void> {
     this.#requireOpen();
-    const { backup } = this.#stores;
-    if (backup === null) {
-      throw new StorageError('ERR_STORE_BACKUP_UNSUPPORTED', 'This store is backed up by its database server.');
-    }
-    await backup(file);
+    await backupOf(this.#stores)(file);
   }
 
   /** Takes no new work, waits for refreshes under way, and closes the store. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#scheduler.stop();
-    await Promise.all(
-      [this.#refreshes, this.#tests, this.#rejections, this.#adoption].map((flights) => flights.settled()),
-    );
-    await Promise.allSettled(this.#uses);
+    await Promise.all([this.#scheduler.stop(), this.#upkeep.stop()]);
+    // First the calls: they may begin refreshes and tests of their own.
+    await Promise.allSettled(this.#calls);
+    await this.#uses.settled();
+    await Promise.all([this.#refreshes, this.#rejections, this.#adoption].map((flights) => flights.settled()));
+    this.#surroundings.unsaved.close();
     await this.#opened.close();
     await this.#records.close();
-    this.#cache.clear();
-  }
-
-  async #useStored(id: CredentialId, signal: AbortSignal | undefined): Promise<Material> {
-    // Taken before the record is read: a write in between makes the cache entry stale, never wrong.
-    const mark = this.#records.changeMark();
-    const record = await this.#require(id);
-    const usable = await this.#usable(record, signal);
-    const material = await this.#materialOf(usable);
-    if (usable === record) this.#remember(record, material, mark);
-    return material;
-  }
-
-  async #usable(record: CredentialRecord, signal: AbortSignal | undefined, isRetry = false): Promise<CredentialRecord> {
-    const { decision, reason } = decideUse(record, this.#ports.clock.now());
-    if (decision === 'serve') return record;
-    if (decision === 'refuse') throw refusal(record, this.#ports.clock.now());
-    if (decision === 'serveAndRefresh') {
-      this.#refreshBehind(record, reason);
-      return record;
-    }
-    await this.#refresh(record, reason, signal);
-    const refreshed = await this.#require(record.id);
-    const now = this.#ports.clock.now();
-    const { decision: then } = decideUse(refreshed, now);
-    // What an interrupted refresh had brought may have expired before it was found: that is no answer yet.
-    const found = then === 'refreshFirst' && refreshed.generation > record.generation && !isRetry;
-    if (found && !isAlive(refreshed, now)) return this.#usable(refreshed, signal, true);
-    if (!isAlive(refreshed, now) || then === 'refuse') throw refusal(refreshed, now);
-    return refreshed;
-  }
-
-  /** A clock that was set back asks the policy again too. */
-  #isFresh({ mark, fromMs, untilMs }: Cached): boolean {
-    const nowMs = this.#ports.clock.now().getTime();
-    return nowMs >= fromMs && nowMs < untilMs && mark === this.#records.changeMark();
-  }
-
-  async #materialOf(record: CredentialRecord): Promise<Material> {
-    // The record that it answers with may be newer than ours: its facts belong to this grant.
-    const { record: opened, driver, grant } = await openGrant(this.#surroundings, record);
-    if (grant === null) throw refusal(opened, this.#ports.clock.now());
-    return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
-  }
-
-  #remember(record: CredentialRecord, material: Material, mark: number): void {
-    const now = this.#ports.clock.now();
-    const untilMs = servedUntilMs(record, now);
-    if (this.#cache.size >= CACHE_LIMIT) this.#cache.delete(this.#cache.keys().next().value ?? '');
-    this.#cache.set(record.id, { material, mark, fromMs: now.getTime(), untilMs });
+    this.#uses.clear();
   }
 
   async #refresh(
@@ -410,47 +399,44 @@ export class CredentialEngine {
   ): Promise<void> {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
-      this.#cache.delete(record.id);
+      this.#uses.invalidate(record.id);
       this.#scheduler.wake();
     });
     await orAborted(flight, signal);
   }
 
-  #refreshBehind(record: CredentialRecord, reason: Reason): void {
-    this.#refresh(record, reason).catch((error: unknown) => {
-      this.#ports.logger.warn(
-        { credentialId: record.id, code: toCredentialError(error).code },
-        'A refresh behind a caller failed.',
-      );
-    });
+  #hooks(publish: (event: CredentialEvent) => void): UpkeepHooks & EditHooks {
+    return {
+      require: (id) => {
+        this.#requireOpen();
+        return this.#require(id);
+      },
+      get: async (id) => this.#summary(await this.#require(id)),
+      test: (id) => this.#upkeep.tests.onDemand(id),
+      wrote: (id, events) => {
+        this.#uses.forget(id);
+        events.forEach(publish);
+        this.#scheduler.wake();
+      },
+      publish,
+      refresh: (record, reason, claim) => this.#refresh(record, reason, undefined, claim),
+      isRefreshing: ({ id }) => this.#refreshes.has(id),
+      expire: async (record, claim) =>
+        this.#awakening.expire(record, await expireRecord(this.#surroundings, record, claim)),
+      revoke: (record) => this.#awakening.revoke(record),
+      reportRejected: (id, generation) => this.#rejections.report(id, generation),
+      tested: (record, success) => this.#awakening.tested(record, success),
+    };
   }
 
-  async #runDue(claim: Claim): Promise<void> {
-    const record = await this.#require(claim.credentialId);
-    const { decision, reason } = decideDue(record, this.#ports.clock.now());
-    if (decision === 'refresh' && !this.#refreshes.has(record.id))
-      return this.#refresh(record, reason, undefined, claim);
-    if (decision === 'expire') {
-      return this.#awakening.expire(record, await expireRecord(this.#surroundings, record, claim));
-    }
-    await this.#records.releaseClaim(claim);
-  }
-
-  async #testOnce(id: CredentialId): Promise<TestResult> {
-    const record = await this.#require(id);
-    const state = lifecycleStateOf(record.state);
-    const hopeless = state === 'revoked' || record.state === 'expired.needsUser';
-    if (!isAlive(record, this.#ports.clock.now()) && !hopeless) await this.#refresh(record, 'refreshRequested');
-    const result = await testRecord(this.#surroundings, await this.#require(id), AbortSignal.timeout(30_000));
-    const settled = await recordTest(this.#surroundings, id, result);
-    for (const event of settled.events) this.#bus.publish(event);
-    await this.#awakening.tested(await this.#require(id), result.success);
-    return result;
+  #publish(event: CredentialEvent): void {
+    this.#bus.publish(event);
+    this.#upkeep.deliverer.wake();
   }
 
   async #require(id: CredentialId): Promise<CredentialRecord> {
     const record = await this.#records.get(id);
-    if (record) return record;
+    if (record?.deletedAt === null) return record;
     throw new ConfigurationError('ERR_CREDENTIAL_NOT_FOUND', 'There is no credential with this id.', {
       credentialId: id,
     });
@@ -458,7 +444,7 @@ export class CredentialEngine {
 
   async #publishLast(id: CredentialId): Promise<void> {
     const event = await this.#records.lastEvent(id);
-    if (event) this.#bus.publish(event);
+    if (event) this.#publish(event);
   }
 
   #summary(record: CredentialRecord): CredentialSummary {

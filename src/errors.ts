@@ -39,6 +39,10 @@ export const ERROR_CATALOGUE = {
     kind: 'reauthorization',
     action: 'A revoked credential stays revoked. Register a new one.',
   },
+  ERR_CREDENTIAL_REVOKED_UPSTREAM: {
+    kind: 'reauthorization',
+    action: 'The other side ended this credential. Register a new one.',
+  },
   ERR_CREDENTIAL_NEEDS_USER: {
     kind: 'reauthorization',
     action: 'Authorize the credential again; no retry can bring this grant back.',
@@ -194,6 +198,14 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action:
       'End the other sandbox of this folder, or remove the folder "sandbox" and the credentials in it to begin anew.',
+  },
+  ERR_WEBHOOK_NOT_FOUND: {
+    kind: 'configuration',
+    action: 'Run "credlife webhook list" to see which webhooks exist.',
+  },
+  ERR_WEBHOOK_REFUSED: {
+    kind: 'protocol',
+    action: 'Look into the log of the receiver: it is there and refuses the request. Its key may be an old one.',
   },
   ERR_USAGE: { kind: 'configuration', action: 'Run "credlife help" to see commands and options.' },
   ERR_NODE_TOO_OLD: { kind: 'configuration', action: 'Install the Node.js version that the message names, or newer.' },

@@ -38,16 +38,25 @@ export type { CredentialEvent, EventType } from './lifecycle/events.ts';
 export type { Inspector } from './lifecycle/inspect.ts';
 export { credentialMachine } from './lifecycle/machine.ts';
 export type { ClaimInput, MachineEvent, MachineInput, Outcome, RevokeInput, SendInput } from './lifecycle/machine.ts';
+export type { CredentialChanges } from './verbs/update.ts';
+export type { HealthOptions } from './engine-options.ts';
+export type { Maintained, RetentionOptions } from './maintenance/retention.ts';
+export { verifyWebhookSignature } from './webhooks/signature.ts';
+export type { SignatureVerdict, VerifyOptions, WebhookHeaders } from './webhooks/signature.ts';
+export type { NewWebhook, WebhookStatus } from './webhooks/webhook.ts';
+export type { Webhooks, WebhookTest } from './webhooks/webhooks.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
 export type { Clock, Fetch, Logger, Ports, RandomSource } from './ports.ts';
 export type {
   Confirmation,
   DriverInput,
+  Entered,
   Issued,
   Material,
   ProtocolDriver,
   RefreshTraits,
   TestResult,
+  TestTraits,
 } from './protocols/protocol.ts';
 export type { JsonObject } from './json.ts';
 export { Secret } from './secret.ts';

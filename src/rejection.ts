@@ -1,7 +1,9 @@
 import type { RejectionDecision } from './client.ts';
-import { toCredentialError } from './errors.ts';
+import { isCredentialError, toCredentialError } from './errors.ts';
+import { endRejected, endUpstream } from './health/endings.ts';
 import type { CredentialId, CredentialRecord, Reason } from './lifecycle/credential.ts';
 import { driverInput, openRecord, requireRecord, type Surroundings } from './lifecycle/effects.ts';
+import type { CredentialEvent } from './lifecycle/events.ts';
 import { decideUnconfirmedRejection, decideUse, isAlive } from './lifecycle/policy.ts';
 import type { Confirmation } from './protocols/protocol.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -14,12 +16,18 @@ const CONFIRMATION_TIMEOUT_MS = 30_000;
 export class RejectionReports {
   readonly #surroundings: Surroundings;
   readonly #refresh: (record: CredentialRecord, reason: Reason) => Promise<void>;
+  readonly #publish: (event: CredentialEvent) => void;
   readonly #flights = new SingleFlight<RejectionDecision>();
   readonly #accepted = new Map<CredentialId, { readonly generation: number; readonly untilMs: number }>();
 
-  constructor(surroundings: Surroundings, refresh: (record: CredentialRecord, reason: Reason) => Promise<void>) {
+  constructor(
+    surroundings: Surroundings,
+    refresh: (record: CredentialRecord, reason: Reason) => Promise<void>,
+    publish: (event: CredentialEvent) => void,
+  ) {
     this.#surroundings = surroundings;
     this.#refresh = refresh;
+    this.#publish = publish;
   }
 
   async report(id: CredentialId, generation: number): Promise<RejectionDecision> {
@@ -50,9 +58,14 @@ export class RejectionReports {
       return { ...current, decision: 'notRefreshed', reason: 'unconfirmed' };
     }
     await this.#refresh(record, confirmation === 'rejected' ? 'rejectionConfirmed' : 'rejectedByApi');
+    if (confirmation === 'rejected') await this.#endUnlessRefreshed(id, generation);
     const after = await requireRecord(this.#surroundings, id);
     const decision = after.generation > generation ? 'refreshed' : 'notRefreshed';
     return { decision, reason: after.reason, generation: after.generation };
+  }
+
+  async #endUnlessRefreshed(id: CredentialId, generation: number): Promise<void> {
+    for (const event of await endRejected(this.#surroundings, id, generation)) this.#publish(event);
   }
 
   /** `unknown` while the endpoint that could tell cannot be asked: then nothing is refreshed on suspicion. */
@@ -63,6 +76,9 @@ export class RejectionReports {
     try {
       return await opened.driver.confirm(driverInput(opened, AbortSignal.timeout(CONFIRMATION_TIMEOUT_MS)));
     } catch (error) {
+      if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM') {
+        for (const event of await endUpstream(this.#surroundings, record.id)) this.#publish(event);
+      }
       ports.logger.warn(
         { credentialId: record.id, code: toCredentialError(error).code },
         'A rejection could not be confirmed.',

@@ -6,12 +6,13 @@ import { dueAtOf, lifecycleStateOf, type CredentialRecord } from './lifecycle/cr
 export function summaryOf(record: CredentialRecord, endpoint: string): CredentialSummary {
   const { id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health } = record;
   const { generation, issuedAt, expiresAt, refreshable, failure, lastRefreshedAt, createdAt } = record;
-  const { grantExpiresAt, idleExpiresAt, secretExpiresAt } = record;
+  const { grantExpiresAt, idleExpiresAt, secretExpiresAt, pausedAt, testEveryMs, toldEnds } = record;
   const dueAt = dueAtOf(record);
   return {
     ...{ id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health },
     ...{ generation, issuedAt, expiresAt, refreshable, dueAt, failure, lastRefreshedAt, createdAt, endpoint },
-    ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt },
+    ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt, pausedAt, testEveryMs, toldEnds },
+    paused: pausedAt !== null,
   };
 }
 

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import { AccessError } from '../errors.ts';
-import type { AccessScope } from '../client.ts';
+import { AccessError, ConfigurationError } from '../errors.ts';
+import { ACCESS_SCOPES, type AccessScope } from '../client.ts';
 import type { CredentialId } from '../lifecycle/credential.ts';
 import type { Ports } from '../ports.ts';
 import type { RecordStore } from '../storage/record-store.ts';
@@ -57,6 +57,12 @@ export class AccessKeys {
   #hash(keyId: string, secret: string): Buffer {
     return this.#vault.keyedHash(PURPOSE, `${keyId}_${secret}`);
   }
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
+export function requireScopes(scopes: readonly AccessScope[]): void {
+  if (scopes.length > 0 && scopes.every((scope) => ACCESS_SCOPES.includes(scope))) return;
+  throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The scopes must be some of: ${ACCESS_SCOPES.join(', ')}.`);
 }
 
 export function accessDenied(): AccessError {

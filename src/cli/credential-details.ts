@@ -3,7 +3,14 @@ import type { CredentialEvent } from '../lifecycle/events.ts';
 import { layOut, type Cell } from './columns.ts';
 import { printLine, widthOf, type CommandContext } from './context.ts';
 import { printable } from './printable.ts';
-import { expiryCell, lastEventCell, nextActionCell, protocolCell, reasonText, stateCell } from './state-words.ts';
+import {
+  credentialStateCell,
+  expiryCell,
+  lastEventCell,
+  nextActionCell,
+  protocolCell,
+  reasonText,
+} from './state-words.ts';
 import { troubleLines } from './credential-table.ts';
 
 /** Prints one credential for people: a line per fact, then what is wrong and what to do. */
@@ -33,7 +40,7 @@ function facts(credential: CredentialSummary, lastEvent: CredentialEvent | null,
     id: { text: credential.id },
     protocol: protocolCell(credential.protocol),
     endpoint: { text: credential.endpoint },
-    state: stateCell(credential.state),
+    state: credentialStateCell(credential),
     because: { text: reasonText(credential.reason) },
     health: { text: credential.health },
     generation: { text: String(credential.generation) },
@@ -43,6 +50,16 @@ function facts(credential: CredentialSummary, lastEvent: CredentialEvent | null,
     'registered at': { text: credential.createdAt.toISOString() },
     ...(ownerId !== null && { owner: { text: ownerId } }),
     ...(scopeId !== null && { scope: { text: scopeId } }),
+    ...endFacts(credential),
     ...(tags.length > 0 && { tags: { text: tags.join(', ') } }),
+  };
+}
+
+/** The ends that are known, besides that of the token. */
+function endFacts({ grantExpiresAt, idleExpiresAt, secretExpiresAt }: CredentialSummary): Record<string, Cell> {
+  return {
+    ...(grantExpiresAt !== null && { 'grant ends at': { text: grantExpiresAt.toISOString() } }),
+    ...(idleExpiresAt !== null && { 'lapses unused at': { text: idleExpiresAt.toISOString() } }),
+    ...(secretExpiresAt !== null && { 'secret ends at': { text: secretExpiresAt.toISOString() } }),
   };
 }

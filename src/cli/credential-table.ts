@@ -3,7 +3,15 @@ import type { CredentialEvent } from '../lifecycle/events.ts';
 import { layOut, wrap, type Cell, type Column } from './columns.ts';
 import { actionOf } from './failure.ts';
 import { printable } from './printable.ts';
-import { expiryCell, lastEventCell, nextActionCell, protocolCell, stateCell, troubleText } from './state-words.ts';
+import {
+  credentialStateCell,
+  expiryCell,
+  lastEventCell,
+  nextActionCell,
+  protocolCell,
+  stateCell,
+  troubleText,
+} from './state-words.ts';
 import type { Style } from './style.ts';
 
 /** A credential and what happened to it last. */
@@ -46,7 +54,7 @@ function cellsOf({ credential, lastEvent }: CredentialRow, { now, ids }: TableOp
   const cells: Cell[] = [
     { text: printable(credential.name), tone: 'strong' },
     protocolCell(credential.protocol),
-    stateCell(credential.state),
+    credentialStateCell(credential),
     expiryCell(credential, now),
     nextActionCell(credential, now),
     lastEventCell(lastEvent, now),

@@ -1,6 +1,15 @@
 import { Command, Option } from 'commander';
+import { ACCESS_SCOPES } from '../client.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
 import { backup, restore, type RestoreCommandOptions } from './commands/backup.ts';
+import {
+  deleteCredential,
+  pause,
+  resume,
+  update,
+  type DeleteCommandOptions,
+  type UpdateCommandOptions,
+} from './commands/edit.ts';
 import { grant, type GrantCommandOptions } from './commands/grant.ts';
 import { init } from './commands/init.ts';
 import { inspect, type InspectCommandOptions } from './commands/inspect.ts';
@@ -16,6 +25,14 @@ import { list } from './commands/list.ts';
 import { machine, MACHINE_FORMATS, type MachineCommandOptions } from './commands/machine.ts';
 import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
+import {
+  webhookAdd,
+  webhookList,
+  webhookRemove,
+  webhookRotateKey,
+  webhookTest,
+  type WebhookAddOptions,
+} from './commands/webhook.ts';
 import { parseDuration } from './duration.ts';
 import { exitCodeTable } from './exit-codes.ts';
 import { malformed } from './secret-input.ts';
@@ -43,6 +60,8 @@ export function createProgram(context: CommandContext, version: string): Command
   addSetup(program, context);
   addRegister(program, context);
   addVerbs(program, context);
+  addEdits(program, context);
+  addWebhooks(program, context);
   addServe(program, context);
   addInspect(program, context);
   addMachine(program, context);
@@ -80,6 +99,7 @@ function addRegister(program: Command, context: CommandContext): void {
     .option('--allow-insecure-transport', 'allow http:// endpoints')
     .option('--owner <id>', 'who owns it')
     .option('--tag <tag...>', 'tags')
+    .option('--test-every <duration>', 'how often it is tested: 10m, 1h, off', testEveryArgument)
     .option('--no-test', 'store without testing')
     .addOption(
       new Option('--secret-stdin', 'read the secret from standard input').conflicts(['secretFile', 'secretEnv']),
@@ -102,6 +122,8 @@ function addVerbs(program: Command, context: CommandContext): void {
     { name: 'test', description: 'ask the other side whether it is good', run: test },
     { name: 'refresh', description: 'get a new grant now', run: refresh },
     { name: 'revoke', description: 'end it, here and at the other side', run: revoke },
+    { name: 'pause', description: 'let scheduled work on it rest; idle grants are kept alive', run: pause },
+    { name: 'resume', description: 'end a pause', run: resume },
   ];
   for (const { name, description, run } of verbs) {
     program
@@ -125,10 +147,80 @@ function addVerbs(program: Command, context: CommandContext): void {
     .description('issue an access key; it is shown once')
     .argument('[credential]', ID)
     .option('--engine', 'for every credential')
-    .option('--scopes <scopes>', 'some of use,list,test,refresh,revoke', 'use')
+    .option('--scopes <scopes>', `some of ${ACCESS_SCOPES.join(',')}`, 'use')
     .action((id: string | undefined, _options: object, command: Command) =>
       grant(context, command.optsWithGlobals<GrantCommandOptions>(), id),
     );
+}
+
+function addEdits(program: Command, context: CommandContext): void {
+  program
+    .command('update')
+    .description('change its name, owner, tags, settings or secret')
+    .argument('<credential>', ID)
+    .option('--name <name>', 'what people call it')
+    .option('--owner <id>', 'who owns it; empty for nobody')
+    .option('--for <id>', 'the workflow, project or environment that it is for; empty for none')
+    .option('--tag <tag...>', 'all of its tags; one empty one for none')
+    .option('--test-every <duration>', 'how often it is tested: 10m, 1h, off, default', testEveryArgument)
+    .option('--config <file>', 'all of its configuration as a JSON object; "-" for standard input')
+    .option('--issuer <url>', 'authorization server, for discovery')
+    .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
+    .option('--client-id <id>', 'client id')
+    .option('--grant-type <type>', 'client_credentials or refresh_token')
+    .option('--scope <scope>', 'scopes, separated by spaces')
+    .option('--test-url <url>', 'a resource that answers 2xx to a good token')
+    .option('--allow-insecure-transport', 'allow http:// endpoints')
+    .option('--ask-secret', 'ask for a new secret on the terminal')
+    .addOption(
+      new Option('--secret-stdin', 'read a new secret from standard input').conflicts(['secretFile', 'secretEnv']),
+    )
+    .addOption(new Option('--secret-file <file>', 'read a new secret from a file').conflicts('secretEnv'))
+    .option('--secret-env <name>', 'read a new secret from an environment variable')
+    .option('--no-test', 'do not test what was changed')
+    .action((id: string, _options: object, command: Command) =>
+      update(context, command.optsWithGlobals<UpdateCommandOptions>(), id),
+    );
+  program
+    .command('delete')
+    .description('end it at the other side and forget it')
+    .argument('<credential>', ID)
+    .option('--yes', 'do not ask')
+    .action((id: string, _options: object, command: Command) =>
+      deleteCredential(context, command.optsWithGlobals<DeleteCommandOptions>(), id),
+    );
+}
+
+function addWebhooks(program: Command, context: CommandContext): void {
+  const webhook = program.command('webhook').description('who is told of events by signed requests: docs/health.md');
+  webhook
+    .command('add')
+    .description('tell a URL of events from now on; the signing key is shown once')
+    .argument('<url>', 'https, or http on this machine')
+    .option('--types <type...>', 'only events of these types')
+    .option('--owner <id>', "only events of this owner's credentials")
+    .option('--allow-insecure-transport', 'allow http:// to another machine')
+    .action((url: string, _options: object, command: Command) =>
+      webhookAdd(context, command.optsWithGlobals<WebhookAddOptions>(), url),
+    );
+  webhook
+    .command('list')
+    .description('all webhooks, and how far each was served')
+    .action((_options: object, command: Command) => webhookList(context, command.optsWithGlobals<GlobalOptions>()));
+  const verbs = [
+    { name: 'remove', description: 'tell it no more', run: webhookRemove },
+    { name: 'test', description: 'send it a signed request now', run: webhookTest },
+    { name: 'rotate-key', description: 'another signing key; both sign for a day', run: webhookRotateKey },
+  ];
+  for (const { name, description, run } of verbs) {
+    webhook
+      .command(name)
+      .description(description)
+      .argument('<webhook>', 'its id')
+      .action((id: string, _options: object, command: Command) =>
+        run(context, command.optsWithGlobals<GlobalOptions>(), id),
+      );
+  }
 }
 
 function addServe(program: Command, context: CommandContext): void {
@@ -213,6 +305,14 @@ function addBackup(program: Command, context: CommandContext): void {
     .action((file: string, _options: object, command: Command) =>
       restore(context, command.optsWithGlobals<RestoreCommandOptions>(), file),
     );
+}
+
+function testEveryArgument(text: string): number | null {
+  if (text === 'off') return 0;
+  if (text === 'default') return null;
+  const durationMs = parseDuration(text);
+  if (durationMs !== null && durationMs >= 60_000) return durationMs;
+  throw malformed('The option --test-every takes a duration of at least 1m, or off, or default.');
 }
 
 function durationArgument(text: string): number {

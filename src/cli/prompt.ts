@@ -37,6 +37,22 @@ export async function promptHidden(context: CommandContext, questions: readonly 
   }
 }
 
+/** Asks one question on a terminal, with echo. @throws Interrupted when the input ends */
+export async function promptLine({ input, errors }: CommandContext, question: string): Promise<string> {
+  errors.write(question);
+  input.setEncoding('utf8');
+  let answer = '';
+  try {
+    await readLines(input, (line) => {
+      answer = line;
+      return false;
+    });
+  } finally {
+    input.pause();
+  }
+  return answer;
+}
+
 /** Hands over line after line until `onLine` wants no more. What is pasted at once may hold several lines. */
 async function readLines(input: Input, onLine: (line: string) => boolean): Promise<void> {
   await new Promise<void>((resolve, reject) => {

@@ -42,6 +42,9 @@ const REASON_WORDS: Readonly<Record<Reason, string>> = {
   ambiguousRefresh: 'its refresh was interrupted and the token may be spent',
   expiryReached: 'its token has expired',
   revokedByUser: 'it was revoked here',
+  revokedUpstream: 'the other side says that it was revoked there',
+  keepAlive: 'its grant would have lapsed from disuse',
+  settingsChanged: 'its settings were changed',
 };
 
 const EVENT_WORDS: Readonly<Record<EventType, string>> = {
@@ -54,9 +57,14 @@ const EVENT_WORDS: Readonly<Record<EventType, string>> = {
   'credential.misconfigured': 'misconfigured',
   'credential.recovered': 'recovered',
   'credential.revoked': 'revoked',
+  'credential.paused': 'paused',
+  'credential.resumed': 'resumed',
+  'credential.updated': 'updated',
+  'credential.deleted': 'deleted',
   'refresh.failed': 'refresh failed',
   'health.failed': 'test failed',
   'health.recovered': 'test passed',
+  'key.rotated': 'data key rotated',
 };
 
 const PROTOCOL_WORDS: ReadonlyMap<string, string> = new Map([['oauth2', 'OAuth2']]);
@@ -67,6 +75,13 @@ export function protocolCell(protocol: string): Cell {
 
 export function stateCell(state: StatePath): Cell & StateWords {
   return STATE_WORDS[state];
+}
+
+/** The state of a credential, and that it is paused where scheduled work would have a meaning. */
+export function credentialStateCell({ state, paused }: Pick<CredentialSummary, 'state' | 'paused'>): Cell & StateWords {
+  const words = STATE_WORDS[state];
+  if (!paused || lifecycleStateOf(state) === 'revoked') return words;
+  return { text: `paused: ${words.text}`, tone: words.tone === 'good' ? 'quiet' : words.tone };
 }
 
 export function reasonText(reason: Reason): string {
@@ -110,7 +125,8 @@ export function nextActionCell(credential: CredentialSummary, now: Date): Cell {
   }
 }
 
-function scheduledCell({ state, dueAt, refreshable }: CredentialSummary, now: Date): Cell {
+function scheduledCell({ state, dueAt, refreshable, paused }: CredentialSummary, now: Date): Cell {
+  if (paused) return { text: 'you: resume it', short: 'resume it' };
   if (dueAt === null) return { text: refreshable ? 'at next use' : 'none', tone: 'quiet' };
   const verb = state === 'valid.fresh' || state === 'valid.expiringSoon' ? 'refresh' : 'try again';
   const leftMs = dueAt.getTime() - now.getTime();

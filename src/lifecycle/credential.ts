@@ -50,6 +50,9 @@ export const REASONS = [
   'ambiguousRefresh',
   'expiryReached',
   'revokedByUser',
+  'revokedUpstream',
+  'keepAlive',
+  'settingsChanged',
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
@@ -71,6 +74,17 @@ export interface SecretPointer {
   readonly field: SecretField;
   readonly generation: number;
   readonly attemptId: string;
+}
+
+/** What of a credential can end: the token in use, the grant behind it, that grant by disuse, what its owner entered. */
+export const ENDS = ['token', 'grant', 'idle', 'secret'] as const;
+export type End = (typeof ENDS)[number];
+
+/** A notice that was given: of which end, and how long before it. */
+export interface ToldEnd {
+  readonly end: End;
+  readonly endsAt: Date;
+  readonly leadMs: number;
 }
 
 /** Version of the record's form. `parseRecord` reads every older one. */
@@ -122,6 +136,14 @@ export interface CredentialRecord {
   readonly rotationDueAt: Date | null;
   /** When its owner has to be told of an end that comes near. */
   readonly noticeDueAt: Date | null;
+  /** Since when scheduled work rests; `null` when it does not. What keeps an idle grant alive, and use, go on. */
+  readonly pausedAt: Date | null;
+  /** Since when it is deleted for people; it stays until the other side was told, which takes its secrets. */
+  readonly deletedAt: Date | null;
+  /** How often it is tested by schedule; 0 for never, `null` for as often as its engine tests. */
+  readonly testEveryMs: number | null;
+  /** Ends that its owner was told of: each threshold of each end once. */
+  readonly toldEnds: readonly ToldEnd[];
   /** Until then nothing is tried by itself: back-off, or the endpoint's own wish. */
   readonly retryNotBefore: Date | null;
   /** Failed tries since the last success. */
@@ -178,6 +200,10 @@ const recordSchema = z.strictObject({
   testDueAt: instant.nullable(),
   rotationDueAt: instant.nullable(),
   noticeDueAt: instant.nullable(),
+  pausedAt: instant.nullable(),
+  deletedAt: instant.nullable(),
+  testEveryMs: z.int().nonnegative().nullable(),
+  toldEnds: z.array(z.strictObject({ end: z.enum(ENDS), endsAt: instant, leadMs: z.int().nonnegative() })),
   retryNotBefore: instant.nullable(),
   failedAttempts: z.int().nonnegative(),
   failure: z
@@ -211,6 +237,10 @@ const ADDED_IN_2 = {
   testDueAt: null,
   rotationDueAt: null,
   noticeDueAt: null,
+  pausedAt: null,
+  deletedAt: null,
+  testEveryMs: null,
+  toldEnds: [],
 };
 
 /** A record's JSON of any older version as one of this version. */

@@ -8,6 +8,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
+import type { Spool, UnsavedAnswers } from './spool.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 
 /** What effects work with. */
@@ -18,6 +19,11 @@ export interface Surroundings {
   readonly drivers: ProtocolRegistry;
   /** Names this engine in claims. */
   readonly owner: string;
+  /** Where answers wait durably that the store cannot take; `null` where there is no folder for it. */
+  readonly spool: Spool | null;
+  readonly unsaved: UnsavedAnswers;
+  /** When a record as it now is has to be tested, and its owner told of an end, by the rules of this engine. */
+  readonly planHealth: (record: CredentialRecord, now: Date) => Pick<CredentialRecord, 'testDueAt' | 'noticeDueAt'>;
 }
 
 /** The record, with everything that was sealed for it. */
@@ -78,10 +84,23 @@ export function driverInput({ record, registered, grant }: Opened, signal: Abort
   return { config: record.config, registered, grant, signal };
 }
 
+const ENDS = ['grantExpiresAt', 'idleExpiresAt', 'secretExpiresAt'] as const satisfies (keyof CredentialRecord)[];
+
 /** The record's next revision with these changes. */
 export function revised(record: CredentialRecord, changes: Partial<CredentialRecord>, now: Date): CredentialRecord {
   const next = { ...record, ...changes, revision: record.revision + 1, updatedAt: now };
-  return next.state === record.state ? next : { ...next, stateChangedAt: now };
+  // Whoever moves an end without planning its notices leaves that to the scheduler, at once.
+  const moved = ENDS.some((name) => next[name]?.getTime() !== record[name]?.getTime());
+  if (moved && !('noticeDueAt' in changes)) return { ...next, noticeDueAt: now, ...arrivedAt(record, next, now) };
+  return { ...next, ...arrivedAt(record, next, now) };
+}
+
+function arrivedAt(
+  record: CredentialRecord,
+  next: CredentialRecord,
+  now: Date,
+): Pick<CredentialRecord, 'stateChangedAt'> {
+  return { stateChangedAt: next.state === record.state ? next.stateChangedAt : now };
 }
 
 export function newId(ports: Ports): string {

@@ -14,13 +14,14 @@ const WHY_REFRESHING: readonly Reason[] = [
   'rejectedByApi',
   'rejectionConfirmed',
   'recovering',
+  'keepAlive',
 ];
 
 /** What each state tells a person, and why a credential is in it. */
 export const STATE_MEANINGS: Readonly<Record<StatePath, StateMeaning>> = {
   'pending.unverified': {
     meaning: 'No grant yet: nobody has used it, or the first try failed for a passing cause.',
-    reasons: ['registered', 'transientFailure'],
+    reasons: ['registered', 'transientFailure', 'settingsChanged'],
   },
   'pending.misconfigured': {
     meaning: 'The other side refuses client or request: the owner must correct the settings.',
@@ -58,5 +59,8 @@ export const STATE_MEANINGS: Readonly<Record<StatePath, StateMeaning>> = {
     reasons: ['grantRefused', 'ambiguousRefresh', 'expiryReached', 'configurationFailure'],
   },
   'revoked.byUser': { meaning: 'Its owner ended it here; it stays so.', reasons: ['revokedByUser'] },
-  'revoked.upstream': { meaning: 'The other side ended it. No protocol leads here yet.', reasons: [] },
+  'revoked.upstream': {
+    meaning: 'The other side said that it ended it.',
+    reasons: ['revokedUpstream'],
+  },
 };

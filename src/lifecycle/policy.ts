@@ -26,6 +26,7 @@ const FORCED_MOST_MS = 10 * SECOND;
 const BACKOFF_FIRST_MS = 2 * SECOND;
 const BACKOFF_MOST_MS = 5 * MINUTE;
 const HEAL_EXTRA_MS = 5 * SECOND;
+const KEEP_ALIVE_MOST_MS = 3 * 24 * 60 * MINUTE;
 
 /** The span of a grant's life, when the other side named its end. */
 interface Life {
@@ -59,6 +60,20 @@ export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Dat
 function earliestRefreshMs({ issuedAt, expiresAt }: Life): number {
   const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
   return Math.floor(expiresAt.getTime() - (1 + JITTER) * margin) - 1;
+}
+
+/**
+ * When to refresh a grant that lapses from disuse, though nobody uses it: a quarter of the idle limit before it, 3 days at
+ * most; the jitter only makes it earlier. `null` for a grant that does not lapse, or cannot be refreshed.
+ */
+export function keepAliveAt(
+  record: Pick<CredentialRecord, 'id' | 'issuedAt' | 'idleExpiresAt' | 'refreshable'>,
+): Date | null {
+  const { id, issuedAt, idleExpiresAt, refreshable } = record;
+  if (issuedAt === null || idleExpiresAt === null || !refreshable) return null;
+  const idleMs = idleExpiresAt.getTime() - issuedAt.getTime();
+  const margin = Math.min(idleMs / 4, KEEP_ALIVE_MOST_MS);
+  return new Date(Math.floor(idleExpiresAt.getTime() - margin * (1 + 0.1 * stableFraction(id))));
 }
 
 /** The last stretch of a life, in which callers wait for the refresh: 10 s, at most a tenth of the life. */
@@ -99,6 +114,7 @@ function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: bo
   const life = lifeOf(record);
   const serve = { decision: 'serve', reason: record.reason } as const;
   if (!record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
+  if (isReached(keepAliveAt(record), now)) return { decision: 'serveAndRefresh', reason: 'keepAlive' };
   const nowMs = now.getTime();
   const ahead = { decision: 'serveAndRefresh', reason: 'refreshDue' } as const;
   if (life && nowMs >= earliestRefreshMs(life)) {
@@ -129,6 +145,7 @@ export function servedUntilMs(record: CredentialRecord, now: Date): number {
   const turns = [
     record.expiresAt?.getTime(),
     record.retryNotBefore?.getTime(),
+    keepAliveAt(record)?.getTime(),
     ...(life && record.refreshable ? refreshTurns(life, record, nowMs) : []),
     ...(record.refreshable ? [plannedByMs(record)] : []),
   ];
@@ -141,7 +158,11 @@ function refreshTurns(life: Life, { id }: CredentialRecord, nowMs: number): numb
   return [plannedRefreshAt(id, life).getTime(), life.expiresAt.getTime() - forcedMs(life)];
 }
 
-export type DueDecision = Decision<'refresh' | 'expire' | 'none'>;
+function isReached(instant: Date | null, now: Date): boolean {
+  return instant !== null && instant <= now;
+}
+
+export type DueDecision = Decision<'refresh' | 'expire' | 'postpone' | 'none'>;
 
 /** What the scheduler does with a record whose due time has come. */
 export function decideDue(record: CredentialRecord, now: Date): DueDecision {
@@ -149,14 +170,54 @@ export function decideDue(record: CredentialRecord, now: Date): DueDecision {
   if (record.refreshDueAt === null || now < record.refreshDueAt || state === 'revoked')
     return { decision: 'none', reason: record.reason };
   if (state === 'refreshing') return { decision: 'refresh', reason: 'recovering' };
+  if (record.pausedAt !== null) return decidePaused(record, now);
   if (state === 'valid' && !canRefresh(record, now)) {
     return isAlive(record, now)
       ? { decision: 'none', reason: record.reason }
       : { decision: 'expire', reason: 'expiryReached' };
   }
   return canRefresh(record, now)
-    ? { decision: 'refresh', reason: 'refreshDue' }
+    ? { decision: 'refresh', reason: dueReason(record, now) }
     : { decision: 'none', reason: record.reason };
+}
+
+/** While a credential is paused only what would be lost for good is done: an idle grant is kept alive. */
+function decidePaused(record: CredentialRecord, now: Date): DueDecision {
+  if (record.grant !== null && canRefresh(record, now) && isReached(keepAliveAt(record), now)) {
+    return { decision: 'refresh', reason: 'keepAlive' };
+  }
+  const isOver = lifecycleStateOf(record.state) === 'valid' && !isAlive(record, now);
+  const isLost = !record.refreshable || record.state === 'valid.degraded';
+  return isOver && isLost
+    ? { decision: 'expire', reason: 'expiryReached' }
+    : { decision: 'postpone', reason: record.reason };
+}
+
+/** When the scheduler has to look at a paused record again: for its keep-alive, or for an end that nothing can put off. */
+export function pausedDueAt(record: CredentialRecord): Date | null {
+  if (lifecycleStateOf(record.state) === 'revoked' || record.grant === null) return null;
+  const isLost = !record.refreshable || record.state === 'valid.degraded';
+  if (isLost) return lifecycleStateOf(record.state) === 'valid' ? record.expiresAt : null;
+  const keepAlive = record.state === 'expired.needsUser' ? null : keepAliveAt(record);
+  const { retryNotBefore } = record;
+  return keepAlive && retryNotBefore && retryNotBefore > keepAlive ? retryNotBefore : keepAlive;
+}
+
+/** When the scheduler has to look at a record that is no longer paused. */
+export function resumedDueAt(record: CredentialRecord, now: Date): Date | null {
+  const { id, state, issuedAt, retryNotBefore } = record;
+  if (lifecycleStateOf(state) === 'refreshing') return record.refreshDueAt ?? now;
+  if (state === 'valid.degraded') return record.expiresAt;
+  if (state === 'valid.expiringSoon' || state === 'expired.retrying') return retryNotBefore ?? now;
+  if (state === 'pending.unverified') return retryNotBefore;
+  if (state !== 'valid.fresh' || issuedAt === null) return null;
+  return settleRefreshed(id, { ...record, issuedAt }).refreshDueAt;
+}
+
+function dueReason(record: CredentialRecord, now: Date): Reason {
+  const life = lifeOf(record);
+  const tokenIsDue = life !== null && now >= plannedRefreshAt(record.id, life);
+  return !tokenIsDue && isReached(keepAliveAt(record), now) ? 'keepAlive' : 'refreshDue';
 }
 
 function canRefresh(record: CredentialRecord, now: Date): boolean {
@@ -174,19 +235,21 @@ export interface Settlement {
 /** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
 export function settleRefreshed(
   id: string,
-  issued: Pick<Issued, 'issuedAt' | 'expiresAt' | 'refreshable' | 'refreshBy' | 'unchangedUntil'>,
+  issued: Pick<Issued, 'issuedAt' | 'expiresAt' | 'refreshable' | 'refreshBy' | 'unchangedUntil' | 'idleExpiresAt'>,
   learnedLifeMs: number | null = null,
 ): Settlement {
   const settled = { state: 'valid.fresh', reason: 'refreshed' } as const;
   const { issuedAt, expiresAt, refreshable, refreshBy = null, unchangedUntil = null } = issued;
+  const { idleExpiresAt = null } = issued;
   if (refreshable && unchangedUntil !== null) {
     return { ...settled, refreshDueAt: unchangedUntil, retryNotBefore: unchangedUntil };
   }
   const learned = expiresAt === null && refreshBy !== null && learnedLifeMs !== null;
   const by = learned ? earlier(refreshBy, new Date(issuedAt.getTime() + learnedLifeMs)) : refreshBy;
   const life = lifeOf({ issuedAt, expiresAt: refreshable ? earlier(expiresAt, by) : expiresAt });
-  const refreshDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
-  return { ...settled, refreshDueAt, retryNotBefore: null };
+  const tokenDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  const keptAliveAt = keepAliveAt({ id, issuedAt, refreshable, idleExpiresAt });
+  return { ...settled, refreshDueAt: earlier(tokenDueAt, keptAliveAt), retryNotBefore: null };
 }
 
 const LEARNED_LEAST_MS = MINUTE;
@@ -225,6 +288,16 @@ export function settleExpired(record: CredentialRecord, now: Date): Settlement {
   return { state: 'expired.needsUser', reason, ...never };
 }
 
+/** What is forgotten of a refusal that lay in the settings, once they were edited. */
+export function secondChance(record: CredentialRecord, now: Date): Partial<CredentialRecord> {
+  const forgotten = { failure: null, retryNotBefore: null } as const;
+  if (record.state === 'pending.misconfigured') return { state: 'pending.unverified', ...forgotten };
+  if (record.failure?.class !== 'configuration') return {};
+  const retried = { ...forgotten, refreshDueAt: now } as const;
+  if (record.state === 'valid.degraded') return { state: 'valid.expiringSoon', ...retried };
+  return record.state === 'expired.needsUser' ? { state: 'expired.retrying', ...retried } : {};
+}
+
 /** What is known about the request that failed. */
 export interface FailedAttempt {
   /** The request may have reached the other side. */
@@ -251,6 +324,7 @@ export function settleFailed(
   const alive = isAlive(record, now);
   switch (classify(error)) {
     case 'permanent': {
+      if (error.code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM') return SETTLED_UPSTREAM;
       const reason: Reason = attempt.inDoubt ? 'ambiguousRefresh' : 'grantRefused';
       return alive
         ? { state: 'valid.degraded', reason, refreshDueAt: record.expiresAt, retryNotBefore: null }
@@ -271,6 +345,14 @@ export function settleFailed(
       return settleTransient(record, error, attempt, now);
   }
 }
+
+/** The other side said itself that it ended the credential: no token of it lives on, whatever its expiry says. */
+export const SETTLED_UPSTREAM: Settlement = {
+  state: 'revoked.upstream',
+  reason: 'revokedUpstream',
+  refreshDueAt: null,
+  retryNotBefore: null,
+};
 
 function settleTransient(
   record: CredentialRecord,

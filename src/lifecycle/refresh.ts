@@ -18,7 +18,8 @@ import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } fr
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff, isWithinGrace } from './policy.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
-import { commitGrant, recordFailure, sealGrant, settleAmbiguous, settleLost } from './settle.ts';
+import { commitGrant, recordFailure, settleAmbiguous, settleLost } from './settle.ts';
+import { saveGrant, spooledAnswer } from './spool.ts';
 
 const POLL_MS = 50;
 const LONGEST_WAIT_MS = 30_000;
@@ -69,6 +70,12 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
   if (isAnswered(record, input, now)) {
     await records.releaseClaim(claim);
     return answeredAt(record);
+  }
+  const spooled = await spooledAnswer(surroundings, record);
+  if (spooled) {
+    const settled = await commitGrant(surroundings, { record, claim, ...spooled });
+    await surroundings.spool?.drop(record.id, attemptPointer(spooled.attempt));
+    return settled;
   }
   const opened = await openRecord(surroundings, record);
   const traits = opened.driver.refreshTraits(plain(opened));
@@ -206,8 +213,7 @@ async function sentRefresh(
   const traits = opened.driver.refreshTraits(plain(opened));
   try {
     const issued = await sendInTime(() => opened.driver.refresh(driverInput(opened, signal), beforeSend));
-    await sealGrant(surroundings, current.record, current.attempt, issued);
-    return await commitGrant(surroundings, { ...current, claim, issued, opened });
+    return await saveGrant(surroundings, { ...current, claim, issued, opened });
   } catch (error) {
     if (error instanceof HeldUp) {
       const notSent = { ...current, attempt: { ...current.attempt, phase: 'claimed', sentAt: null } as const };

@@ -26,6 +26,7 @@ export interface Registration {
   readonly origin: CredentialRecord['origin'];
   readonly config: unknown;
   readonly secret: unknown;
+  readonly testEveryMs?: number | null;
 }
 
 /**
@@ -44,7 +45,7 @@ export async function registerRecord(
   const config = driver.parseConfig(registration.config);
   const secret = driver.parseSecret(registration.secret, config);
   const now = ports.clock.now();
-  const record: CredentialRecord = {
+  const unplanned: CredentialRecord = {
     schemaVersion: SCHEMA_VERSION,
     id: registration.id,
     ...names,
@@ -71,6 +72,10 @@ export async function registerRecord(
     testDueAt: null,
     rotationDueAt: null,
     noticeDueAt: null,
+    pausedAt: null,
+    deletedAt: null,
+    testEveryMs: registration.testEveryMs ?? null,
+    toldEnds: [],
     retryNotBefore: null,
     failedAttempts: 0,
     failure: null,
@@ -79,13 +84,17 @@ export async function registerRecord(
     createdAt: now,
     updatedAt: now,
   };
+  const record = { ...unplanned, ...surroundings.planHealth(unplanned, now) };
   await vault.put(record, record.registered, Secret.of(secret));
   await records.insert(record, eventsOf(['credential.registered'], record, ports));
   return record;
 }
 
-function parseNames(registration: Registration): z.infer<typeof namesSchema> {
-  const result = namesSchema.safeParse(registration);
+export type Names = z.infer<typeof namesSchema>;
+
+/** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field */
+export function parseNames(names: unknown): Names {
+  const result = namesSchema.safeParse(names);
   if (result.success) return result.data;
   const field = result.error.issues[0]?.path.join('.') ?? 'name';
   throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The field ${field} must be one line of 1 to 512 characters.`);

@@ -81,31 +81,31 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
   for (;;) {
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (lifecycleStateOf(record.state) === 'revoked') return discardGrant(surroundings, record, underWay);
-    if (record.generation >= attempt.generation) return settledAt(record);
+    if (record.generation >= attempt.generation) {
+      await records.releaseClaim(claim);
+      return settledAt(record);
+    }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
     const learned = learnedLifeMs(record, attempt);
-    const next = revised(
-      record,
-      {
-        ...settleRefreshed(record.id, issued, learned),
-        learnedLifeMs: learned,
-        grant: attemptPointer(attempt),
-        generation: attempt.generation,
-        generationReason: attempt.reason,
-        issuedAt,
-        expiresAt,
-        refreshable,
-        grantExpiresAt,
-        idleExpiresAt,
-        secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
-        failedAttempts: 0,
-        failure: null,
-        notices: [],
-        lastRefreshedAt: now,
-      },
-      now,
-    );
+    const changes = {
+      ...settleRefreshed(record.id, issued, learned),
+      learnedLifeMs: learned,
+      grant: attemptPointer(attempt),
+      generation: attempt.generation,
+      generationReason: attempt.reason,
+      issuedAt,
+      expiresAt,
+      refreshable,
+      grantExpiresAt,
+      idleExpiresAt,
+      secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
+      failedAttempts: 0,
+      failure: null,
+      notices: [],
+      lastRefreshedAt: now,
+    };
+    const next = revised(record, { ...changes, ...surroundings.planHealth({ ...record, ...changes }, now) }, now);
     const troubled = record.failure !== null || record.notices.length > 0;
     const types: EventType[] = troubled ? ['credential.refreshed', 'credential.recovered'] : ['credential.refreshed'];
     const events = eventsOf(types, next, ports);
@@ -314,6 +314,7 @@ const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {
   'expired.needsUser': 'credential.needsUser',
   'expired.retrying': 'credential.expired',
   'pending.misconfigured': 'credential.misconfigured',
+  'revoked.upstream': 'credential.revoked',
 };
 
 /** The event of a state that people must hear about, once per episode. */

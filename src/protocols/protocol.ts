@@ -10,6 +10,11 @@ export interface Material {
   readonly expiresAt: Date | null;
   /** Give this to `reportRejected` when the other side refuses the material. */
   readonly generation: number;
+  /**
+   * True when the store could not be read or written just now: this comes from memory, is good until `expiresAt`, and may be
+   * behind what other processes know. Absent otherwise.
+   */
+  readonly storeDown?: true;
 }
 
 /** What a driver works with: parsed settings and the unsealed values, for the length of one call. */
@@ -18,6 +23,12 @@ export interface DriverInput {
   readonly registered: Secret<JsonObject>;
   readonly grant: Secret<JsonObject> | null;
   readonly signal: AbortSignal;
+}
+
+/** What the owner entered: settings and secret, both parsed. */
+export interface Entered {
+  readonly config: JsonObject;
+  readonly registered: Secret<JsonObject>;
 }
 
 /** A grant as the other side gave it, with absolute instants by the local clock. */
@@ -103,6 +114,15 @@ export interface TestResult {
   readonly testedAt: Date;
 }
 
+/** What is known about a test before it is made. */
+export interface TestTraits {
+  /**
+   * The test presents a password or key that a wrong try of counts against its account. Such a test is never repeated by
+   * itself once it may have been sent, and no schedule repeats one that failed.
+   */
+  readonly isLogin: boolean;
+}
+
 /** Whether the other side still accepts the material: its own word, or none to be had. */
 export type Confirmation = 'accepted' | 'rejected' | 'unconfirmable';
 
@@ -116,6 +136,11 @@ export interface ProtocolDriver {
   parseConfig(config: unknown): JsonObject;
   /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the field, never its value. */
   parseSecret(secret: unknown, config: JsonObject): JsonObject;
+  /**
+   * Whether a grant that was had with the settings and secret of before is still the one to go on with after an edit. Absent:
+   * only when neither what `identity` tells nor the secret changed.
+   */
+  keepsGrant?(before: Entered, after: Entered): boolean;
   /** What tells two credentials apart besides their secrets: endpoint, client, scopes. */
   identity(config: JsonObject): JsonObject;
   /** Where the credential belongs, for people. Holds no secret. */
@@ -131,6 +156,8 @@ export interface ProtocolDriver {
   material(grant: Secret<JsonObject>): Pick<Material, 'headers'>;
   /** Asks the other side whether the grant is still accepted. */
   confirm(input: DriverInput): Promise<Confirmation>;
+  /** Absent: its tests are logins, so that none is repeated that could lock an account. */
+  testTraits?(config: JsonObject): TestTraits;
   /** Proves the grant against the other side. Failures of the credential are results, not errors. */
   test(input: DriverInput): Promise<TestResult>;
   /** Ends the grant at the other side, when it offers that. */

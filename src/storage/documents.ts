@@ -2,10 +2,18 @@ import { z } from 'zod/v4';
 import { StorageError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import type { CredentialId } from '../lifecycle/credential.ts';
-import type { EndpointState, LedgerStore, NoticeEpisode, PendingRevocation, StoredTest } from './ledger.ts';
+import type {
+  DeliveryState,
+  EndpointState,
+  LedgerStore,
+  NoticeEpisode,
+  PendingRevocation,
+  StoredTest,
+  StoredWebhook,
+} from './ledger.ts';
 import { instantText, requireId, requireText, TEXT_LIMITS } from './texts.ts';
 
-export type DocumentKind = 'consumed' | 'endpoint' | 'notice' | 'revocation' | 'test';
+export type DocumentKind = 'consumed' | 'delivery' | 'endpoint' | 'notice' | 'revocation' | 'test' | 'webhook';
 
 /** One small document of the ledger. `revision` counts its writes. */
 export interface LedgerDocument {
@@ -110,10 +118,51 @@ export abstract class DocumentLedger implements LedgerStore {
     const found = await this.documents.getDocument({ kind: 'test', subject: credentialId, item: '' });
     return found && parseBody(testSchema, found.body);
   }
+
+  async putWebhook(webhook: StoredWebhook): Promise<void> {
+    requireId('webhookId', webhook.webhookId);
+    await this.documents.putDocument(documentOf(webhookName(webhook.webhookId), webhook));
+  }
+
+  async getWebhook(webhookId: string): Promise<StoredWebhook | null> {
+    const found = await this.documents.getDocument(webhookName(webhookId));
+    return found && parseBody(webhookSchema, found.body);
+  }
+
+  async listWebhooks(): Promise<readonly StoredWebhook[]> {
+    const found = await this.documents.listDocuments('webhook', ALL_WEBHOOKS);
+    return found.map(({ body }) => parseBody(webhookSchema, body));
+  }
+
+  async removeWebhook(webhookId: string): Promise<boolean> {
+    const removed = await this.documents.deleteDocument(webhookName(webhookId));
+    await this.documents.deleteDocument({ kind: 'delivery', subject: webhookId, item: '' });
+    return removed;
+  }
+
+  async getDelivery(webhookId: string): Promise<DeliveryState | null> {
+    const found = await this.documents.getDocument({ kind: 'delivery', subject: webhookId, item: '' });
+    return found && parseBody(deliverySchema, found.body);
+  }
+
+  async compareAndSetDelivery(state: DeliveryState, expectedRevision: number): Promise<boolean> {
+    if (state.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
+    requireId('webhookId', state.webhookId);
+    const document = documentOf({ kind: 'delivery', subject: state.webhookId, item: '' }, state, state.revision);
+    if (expectedRevision === 0) return this.documents.insertDocument(document);
+    return this.documents.replaceDocument(document, expectedRevision);
+  }
 }
 
 /** The kinds that belong to a credential and go with its record. A pending revocation stays: it is a debt to the other side. */
 export const KINDS_OF_A_CREDENTIAL = ['notice', 'test'] as const satisfies readonly DocumentKind[];
+
+/** All webhooks have one subject: they are few, and listed together. */
+const ALL_WEBHOOKS = 'webhooks';
+
+function webhookName(webhookId: string): DocumentName {
+  return { kind: 'webhook', subject: ALL_WEBHOOKS, item: webhookId };
+}
 
 function documentOf(name: DocumentName, body: object, revision = 1): LedgerDocument {
   return { ...name, revision, dueAt: null, body: JSON.stringify(body) };
@@ -152,7 +201,7 @@ const noticeSchema = z.strictObject({
 const testSchema = z.strictObject({
   credentialId: z.string(),
   generation: z.int().nonnegative(),
-  revision: z.int().positive(),
+  configVersion: z.string(),
   result: z.strictObject({
     success: z.boolean(),
     message: z.string(),
@@ -164,6 +213,29 @@ const testSchema = z.strictObject({
     }),
     testedAt: instant,
   }),
+});
+
+const webhookSchema = z.strictObject({
+  webhookId: z.string(),
+  url: z.string(),
+  types: z.array(z.string()),
+  ownerId: z.string().nullable(),
+  allowInsecureTransport: z.boolean(),
+  keyGeneration: z.int().positive(),
+  previousKeyUntil: instant.nullable(),
+  createdAt: instant,
+});
+const deliverySchema = z.strictObject({
+  webhookId: z.string(),
+  revision: z.int().positive(),
+  cursor: z.int().nonnegative(),
+  tries: z.int().nonnegative(),
+  retryNotBefore: instant.nullable(),
+  delivered: z.int().nonnegative(),
+  leftOut: z.int().nonnegative(),
+  missed: z.int().nonnegative(),
+  lastDeliveredAt: instant.nullable(),
+  failure: z.string().nullable(),
 });
 
 function isTexts(value: unknown): boolean {

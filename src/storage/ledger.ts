@@ -42,9 +42,45 @@ export interface NoticeEpisode {
 export interface StoredTest {
   readonly credentialId: CredentialId;
   readonly generation: number;
-  /** Revision of the record that was tested. */
-  readonly revision: number;
+  /** Names the settings and the secret that were tested: another text for others. */
+  readonly configVersion: string;
   readonly result: TestResult;
+}
+
+/** Somebody who is told of events by signed HTTP requests. Its signing key is derived, so that none is stored. */
+export interface StoredWebhook {
+  readonly webhookId: string;
+  readonly url: string;
+  /** Event types that it wants; empty for all. */
+  readonly types: readonly string[];
+  /** Only events of this owner's credentials; `null` for all. */
+  readonly ownerId: string | null;
+  readonly allowInsecureTransport: boolean;
+  /** Counts its signing keys; 1 for the first. */
+  readonly keyGeneration: number;
+  /** Until then requests carry a signature by the key before, too. */
+  readonly previousKeyUntil: Date | null;
+  readonly createdAt: Date;
+}
+
+/** How far the events were delivered to one webhook. One writer wins: compare-and-set on `revision`. */
+export interface DeliveryState {
+  readonly webhookId: string;
+  readonly revision: number;
+  /** Of the last event that needs no delivery any more. */
+  readonly cursor: number;
+  /** Failed tries of the event that comes next. */
+  readonly tries: number;
+  /** Nothing is sent before this instant. */
+  readonly retryNotBefore: Date | null;
+  readonly delivered: number;
+  /** Events that the receiver refused until they were left out. */
+  readonly leftOut: number;
+  /** Events that were pruned before they could be delivered. */
+  readonly missed: number;
+  readonly lastDeliveredAt: Date | null;
+  /** The last failure as sentence with its code; `null` after a success. */
+  readonly failure: string | null;
 }
 
 /** What must outlive a process besides the records. Every write is durable when it returns. */
@@ -76,4 +112,15 @@ export interface LedgerStore {
 
   putTest(test: StoredTest): Promise<void>;
   getTest(credentialId: CredentialId): Promise<StoredTest | null>;
+
+  /** Adds a webhook, or replaces the one with its id. */
+  putWebhook(webhook: StoredWebhook): Promise<void>;
+  getWebhook(webhookId: string): Promise<StoredWebhook | null>;
+  /** All webhooks, by id. */
+  listWebhooks(): Promise<readonly StoredWebhook[]>;
+  /** Removes a webhook and its delivery state. Returns whether there was one. */
+  removeWebhook(webhookId: string): Promise<boolean>;
+  getDelivery(webhookId: string): Promise<DeliveryState | null>;
+  /** Writes revision `expectedRevision + 1` (0: the first), or returns false and writes nothing. */
+  compareAndSetDelivery(state: DeliveryState, expectedRevision: number): Promise<boolean>;
 }

@@ -38,7 +38,9 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   readonly #clock: Clock;
   readonly #rows = new Map<CredentialId, Row>();
   readonly #attempts = new Map<CredentialId, Map<number, string>>();
-  readonly #events: string[] = [];
+  #events: { readonly seq: number; readonly text: string }[] = [];
+  #newestEvent = 0;
+  #prunedThrough = 0;
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
   readonly #encryptions = new Map<string, number>();
   #keyRing: string | null = null;
@@ -175,12 +177,46 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }> {
-    const events = this.#events.slice(cursor, cursor + limit).map(parseEvent);
-    return { events, cursor: cursor + events.length };
+    const found = this.#events.filter(({ seq }) => seq > cursor).slice(0, limit);
+    return { events: found.map(({ text }) => parseEvent(text)), cursor: found.at(-1)?.seq ?? cursor };
   }
 
   async lastEvent(id: CredentialId): Promise<CredentialEvent | null> {
-    return this.#events.map(parseEvent).findLast((event) => event.credentialId === id) ?? null;
+    return this.#events.map(({ text }) => parseEvent(text)).findLast((event) => event.credentialId === id) ?? null;
+  }
+
+  async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
+    this.#writes += 1;
+    this.#append(events);
+  }
+
+  async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
+    return { newest: this.#newestEvent, prunedThrough: this.#prunedThrough };
+  }
+
+  async pruneEvents(through: number, limit: number): Promise<number> {
+    this.#prunedThrough = Math.max(this.#prunedThrough, Math.min(through, this.#newestEvent));
+    const last = new Map(this.#events.map(({ seq, text }) => [parseEvent(text).credentialId, seq]));
+    const doomed = this.#events.filter(({ seq, text }) => {
+      const { credentialId } = parseEvent(text);
+      const isLast = credentialId !== null && this.#rows.has(credentialId) && last.get(credentialId) === seq;
+      return seq <= through && !isLast;
+    });
+    const pruned = new Set(doomed.slice(0, limit));
+    this.#events = this.#events.filter((event) => !pruned.has(event));
+    return pruned.size;
+  }
+
+  async pruneAttempts(keep: number, limit: number): Promise<number> {
+    let pruned = 0;
+    for (const attempts of this.#attempts.values()) {
+      const old = [...attempts.keys()].sort((a, b) => b - a).slice(Math.max(keep, 1));
+      for (const fence of old.slice(0, limit - pruned)) {
+        attempts.delete(fence);
+        pruned += 1;
+      }
+    }
+    return pruned;
   }
 
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
@@ -246,7 +282,10 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   #append(events: readonly CredentialEvent[]): void {
-    this.#events.push(...events.map((event) => JSON.stringify(event)));
+    for (const event of events) {
+      this.#newestEvent += 1;
+      this.#events.push({ seq: this.#newestEvent, text: JSON.stringify(event) });
+    }
   }
 }
 

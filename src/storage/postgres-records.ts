@@ -30,6 +30,7 @@ import { compareTexts, requireStorable } from './texts.ts';
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
 const ENCRYPTIONS = 'encryptions/';
+const PRUNED_THROUGH = 'pruned-through';
 /** Any number; it only has to be the same in every process. */
 const EVENTS_LOCK = 7_236_002;
 const SEAL_LOCK = 7_236_003;
@@ -215,6 +216,50 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     return text === null ? null : parseEvent(text);
   }
 
+  async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
+    await this.#database.transaction((tx) => this.#finish(tx, events));
+  }
+
+  async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
+    const [row] = await this.#database.find<{ newest: string | null; pruned: string | null }>(
+      `SELECT (SELECT max(seq) FROM events) AS newest, (SELECT value FROM meta WHERE name = $1) AS pruned`,
+      [PRUNED_THROUGH],
+    );
+    const prunedThrough = Number(row?.pruned ?? 0);
+    return { newest: Math.max(Number(row?.newest ?? 0), prunedThrough), prunedThrough };
+  }
+
+  async pruneEvents(through: number, limit: number): Promise<number> {
+    return this.#database.transaction(async (tx) => {
+      await tx.run(
+        `INSERT INTO meta SELECT $1, least($2::bigint, max(seq))::text FROM events HAVING max(seq) IS NOT NULL
+         ON CONFLICT (name) DO UPDATE SET value = greatest(meta.value::bigint, excluded.value::bigint)::text`,
+        [PRUNED_THROUGH, through],
+      );
+      return tx.run(
+        `DELETE FROM events WHERE seq IN (
+           SELECT seq FROM events e WHERE seq <= $1
+             AND (EXISTS (SELECT 1 FROM events later WHERE later.credential_id = e.credential_id AND later.seq > e.seq)
+               OR NOT EXISTS (SELECT 1 FROM records WHERE id = e.credential_id))
+           ORDER BY seq LIMIT $2)`,
+        [through, limit],
+      );
+    });
+  }
+
+  async pruneAttempts(keep: number, limit: number): Promise<number> {
+    return this.#database.transaction((tx) =>
+      tx.run(
+        `DELETE FROM attempts WHERE (credential_id, fence) IN (
+           SELECT credential_id, fence FROM (
+             SELECT credential_id, fence, row_number() OVER (PARTITION BY credential_id ORDER BY fence DESC) AS place
+             FROM attempts) AS placed
+           WHERE place > $1 LIMIT $2)`,
+        [Math.max(keep, 1), limit],
+      ),
+    );
+  }
+
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
     await this.#database.transaction((tx) =>
       tx.run('INSERT INTO access_keys VALUES ($1, $2, $3, $4, $5)', [
@@ -300,7 +345,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
       await tx.run('SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))', [EVENTS_LOCK]);
       for (const event of events) {
         const sql = 'INSERT INTO events (credential_id, event) VALUES ($1, $2)';
-        await tx.run(sql, [event.credentialId, JSON.stringify(event)]);
+        await tx.run(sql, [event.credentialId ?? '', JSON.stringify(event)]);
       }
     }
     await this.#database.announce(tx);

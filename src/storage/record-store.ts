@@ -141,6 +141,17 @@ export interface RecordStore extends LedgerStore {
   /** Events after `cursor` (0 for all), oldest first. */
   readEvents(cursor: number, limit: number): Promise<{ events: readonly CredentialEvent[]; cursor: number }>;
   lastEvent(id: CredentialId): Promise<CredentialEvent | null>;
+  /** Appends events that belong to the write of no record. */
+  appendEvents(events: readonly CredentialEvent[]): Promise<void>;
+  /** Cursor of the newest event (0: there was never one), and the one up to which events were pruned (0: never). */
+  eventRange(): Promise<{ readonly newest: number; readonly prunedThrough: number }>;
+  /**
+   * Deletes up to `limit` events with a cursor of at most `through`, the oldest first. The last event of a credential that
+   * exists stays. Returns how many were deleted; 0 when nothing is left to do.
+   */
+  pruneEvents(through: number, limit: number): Promise<number>;
+  /** Deletes up to `limit` attempts but the last `keep` (at least 1) of each credential. Returns how many. */
+  pruneAttempts(keep: number, limit: number): Promise<number>;
 
   putAccessKey(key: AccessKeyRecord): Promise<void>;
   getAccessKey(keyId: string): Promise<AccessKeyRecord | null>;

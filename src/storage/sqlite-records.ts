@@ -26,13 +26,15 @@ import type {
 import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
 import { prepareStatements, type ClaimRow, type IndexStatements, type Statements } from './sqlite-statements.ts';
-import { translated } from './sqlite-errors.ts';
+import { translated, translatedAsync } from './sqlite-errors.ts';
+import { patiently } from './sqlite-patience.ts';
 import { requireStorable } from './texts.ts';
 
 /** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
 const ENCRYPTIONS = 'encryptions/';
+const PRUNED_THROUGH = 'pruned-through';
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
 export class SqliteRecordStore extends DocumentLedger implements RecordStore {
@@ -45,7 +47,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
 
   constructor(db: Database.Database, clock: Clock) {
     super();
-    this.documents = new SqliteDocuments(db);
+    this.documents = new SqliteDocuments(db, clock);
     this.#db = db;
     this.#clock = clock;
     this.#sql = prepareStatements(db);
@@ -53,7 +55,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
 
   async insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void> {
     requireStorable(record);
-    this.#write(() => {
+    await this.#write(() => {
       const { changes } = this.#sql.insert.run({ id: record.id, ...columns(record) });
       if (changes === 0)
         throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
@@ -133,20 +135,20 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
     const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
-    const host = this.#clock.hostTime();
-    const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
-    const findDue = (): string[] => {
+    const findDue = (host: HostTime): string[] => {
+      const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
       const interrupted = this.#sql.interrupted.all({ ...asked, limit });
       const left = interruptedOnly ? 0 : limit - interrupted.length;
       return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
     };
     // A look without the write lock, which the asker would have to wait for: mostly nothing is due.
-    if (this.#read(findDue).length === 0) return [];
-    return this.#write(() =>
-      findDue()
+    if (this.#read(() => findDue(this.#clock.hostTime())).length === 0) return [];
+    return this.#write(() => {
+      const host = this.#clock.hostTime();
+      return findDue(host)
         .map((id) => this.#claimNow(id, owner, leaseMs, host))
-        .filter((claim) => claim !== null),
-    );
+        .filter((claim) => claim !== null);
+    });
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
@@ -158,7 +160,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async releaseClaim(claim: Claim): Promise<void> {
-    this.#write(() => this.#sql.release.run(claim.credentialId, claim.fence));
+    await this.#write(() => this.#sql.release.run(claim.credentialId, claim.fence));
   }
 
   async nextDueAt(): Promise<Date | null> {
@@ -185,8 +187,34 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return text === undefined ? null : parseEvent(text);
   }
 
+  async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
+    await this.#write(() => {
+      this.#appendEvents(events);
+    });
+  }
+
+  async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
+    return this.#read(() => ({
+      newest: this.#sql.newestEvent.get() ?? 0,
+      prunedThrough: Number(this.#sql.getMeta.get(PRUNED_THROUGH) ?? 0),
+    }));
+  }
+
+  async pruneEvents(through: number, limit: number): Promise<number> {
+    return this.#write(() => {
+      const known = Number(this.#sql.getMeta.get(PRUNED_THROUGH) ?? 0);
+      const reached = Math.min(through, this.#sql.newestEvent.get() ?? 0);
+      if (reached > known) this.#sql.putMeta.run(PRUNED_THROUGH, String(reached));
+      return this.#sql.pruneEvents.run(through, limit).changes;
+    });
+  }
+
+  async pruneAttempts(keep: number, limit: number): Promise<number> {
+    return this.#write(() => this.#sql.pruneAttempts.run(Math.max(keep, 1), limit).changes);
+  }
+
   async putAccessKey(key: AccessKeyRecord): Promise<void> {
-    this.#write(() =>
+    await this.#write(() =>
       this.#sql.putAccessKey.run(
         key.keyId,
         key.hash,
@@ -224,7 +252,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   async reserveEncryptions(keyId: string, count: number): Promise<number> {
     const name = `${ENCRYPTIONS}${keyId}`;
     if (count === 0) return Number(this.#read(() => this.#sql.getMeta.get(name)) ?? 0);
-    return Number(this.#write(() => this.#sql.addToMeta.get(name, String(count))));
+    return Number(await this.#write(() => this.#sql.addToMeta.get(name, String(count))));
   }
 
   sealWith(seal: RecordSeal): void {
@@ -259,16 +287,17 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   #appendEvents(events: readonly CredentialEvent[]): void {
-    for (const event of events) this.#sql.appendEvent.run(event.credentialId, JSON.stringify(event));
+    for (const event of events) this.#sql.appendEvent.run(event.credentialId ?? '', JSON.stringify(event));
   }
 
   #read<T>(operation: () => T): T {
     return translated(this.#db.name, operation);
   }
 
-  #write<T>(operation: () => T): T {
+  async #write<T>(operation: () => T): Promise<T> {
     this.#ownWrites += 1;
-    return translated(this.#db.name, () => this.#db.transaction(operation).immediate());
+    const transaction = this.#db.transaction(operation);
+    return translatedAsync(this.#db.name, () => patiently(this.#clock, () => transaction.immediate()));
   }
 }
 

@@ -37,6 +37,9 @@ export interface Statements {
   readonly appendEvent: Database.Statement<[string, string]>;
   readonly readEvents: Database.Statement<[number, number], { seq: number; event: string }>;
   readonly lastEvent: Database.Statement<[string], string>;
+  readonly newestEvent: Database.Statement<[], number>;
+  readonly pruneEvents: Database.Statement<[number, number]>;
+  readonly pruneAttempts: Database.Statement<[number, number]>;
   readonly remove: Database.Statement<[string, number]>;
   readonly removeBelongings: readonly Database.Statement<[string]>[];
   readonly tags: IndexStatements;
@@ -96,6 +99,7 @@ export function prepareStatements(db: Database.Database): Statements {
       'SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?',
     ),
     lastEvent: text('SELECT event FROM events WHERE credential_id = ? ORDER BY seq DESC LIMIT 1'),
+    ...pruneStatements(db),
     remove: db.prepare<[string, number]>('DELETE FROM records WHERE id = ? AND revision = ?'),
     removeBelongings: [
       'DELETE FROM tags WHERE id = ?',
@@ -131,6 +135,26 @@ function dueStatement(db: Database.Database, which: string): Database.Statement<
          AND id NOT IN (SELECT value FROM json_each(@except)) ORDER BY due_at, id LIMIT @limit`,
     )
     .pluck();
+}
+
+function pruneStatements(db: Database.Database): Pick<Statements, 'newestEvent' | 'pruneEvents' | 'pruneAttempts'> {
+  return {
+    newestEvent: db.prepare<[], number>(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`).pluck(),
+    pruneEvents: db.prepare<[number, number]>(
+      `DELETE FROM events WHERE seq IN (
+         SELECT seq FROM events e WHERE seq <= ?
+           AND (EXISTS (SELECT 1 FROM events later WHERE later.credential_id = e.credential_id AND later.seq > e.seq)
+             OR NOT EXISTS (SELECT 1 FROM records WHERE id = e.credential_id))
+         ORDER BY seq LIMIT ?)`,
+    ),
+    pruneAttempts: db.prepare<[number, number]>(
+      `DELETE FROM attempts WHERE (credential_id, fence) IN (
+         SELECT credential_id, fence FROM (
+           SELECT credential_id, fence, row_number() OVER (PARTITION BY credential_id ORDER BY fence DESC) AS place
+           FROM attempts)
+         WHERE place > ? LIMIT ?)`,
+    ),
+  };
 }
 
 function indexStatements(db: Database.Database, table: string, column: string): IndexStatements {

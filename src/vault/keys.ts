@@ -1,4 +1,6 @@
 import { requireMasterKey } from '../engine-options.ts';
+import { newId } from '../lifecycle/effects.ts';
+import { storeEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import type { AnchorWatch } from './anchor.ts';
 import type { DataKeyStatus, MasterKey } from './key-ring.ts';
 import type { KeyWork, KeyWorkOptions } from './key-work.ts';
@@ -25,12 +27,19 @@ export class Keys {
   readonly #seal: StoreSeal;
   readonly #anchor: AnchorWatch | null;
   readonly #requireOpen: () => void;
+  readonly #publish: (event: CredentialEvent) => void;
 
-  constructor(work: KeyWork, seal: StoreSeal, anchor: AnchorWatch | null, requireOpen: () => void) {
+  constructor(
+    work: KeyWork,
+    seal: StoreSeal,
+    anchor: AnchorWatch | null,
+    { requireOpen, publish }: { requireOpen: () => void; publish: (event: CredentialEvent) => void },
+  ) {
     this.#work = work;
     this.#seal = seal;
     this.#anchor = anchor;
     this.#requireOpen = requireOpen;
+    this.#publish = publish;
   }
 
   async status(): Promise<KeyRingStatus> {
@@ -45,7 +54,12 @@ export class Keys {
   /** Makes a new data key the active one, at once. What was sealed before stays readable under the retired keys. */
   async rotate(): Promise<{ keyId: string }> {
     this.#requireOpen();
-    return { keyId: await this.#work.keyRing.rotate() };
+    const { keyRing, records, ports } = this.#work;
+    const keyId = await keyRing.rotate();
+    const event = storeEvent('key.rotated', newId(ports), ports.clock.now());
+    await records.appendEvents([event]);
+    this.#publish(event);
+    return { keyId };
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { CredentialEvent } from '../lifecycle/events.ts';
 import type { Ports } from '../ports.ts';
 import type { RecordStore } from '../storage/record-store.ts';
 import type { SecretStore } from '../storage/secret-store.ts';
@@ -17,8 +18,11 @@ export interface VaultOptions {
 /** Everything between a store and its secrets. */
 export interface OpenedVault {
   readonly vault: Vault;
-  /** @param owner names the engine in claims */
-  keys(owner: string, requireOpen: () => void): Keys;
+  /**
+   * @param owner names the engine in claims
+   * @param publish told of what was written to the outbox
+   */
+  keys(owner: string, requireOpen: () => void, publish: (event: CredentialEvent) => void): Keys;
   /** Moves the anchor on and overwrites all keys with zeros. The store is still open. */
   close(): Promise<void>;
 }
@@ -43,7 +47,8 @@ export async function openVault(
   records.sealWith(seal);
   return {
     vault,
-    keys: (owner, requireOpen) => new Keys({ ports, records, vault, keyRing, owner }, seal, anchor, requireOpen),
+    keys: (owner, requireOpen, publish) =>
+      new Keys({ ports, records, vault, keyRing, owner }, seal, anchor, { requireOpen, publish }),
     close: async () => {
       await anchor?.close();
       keyRing.release();

@@ -56,6 +56,21 @@ export class Vault {
     return plaintext === null ? null : parsed(plaintext);
   }
 
+  /** Seals a value that is kept elsewhere than in the secret store. */
+  async sealApart(owner: SecretOwner, pointer: SecretPointer, value: Secret<JsonObject>): Promise<Buffer> {
+    const plaintext = Buffer.from(JSON.stringify(value.unwrap()), 'utf8');
+    try {
+      return sealEnvelope(await this.#keyRing.takeKey(), sealedName(owner, pointer), plaintext, this.#random);
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  /** Opens what `sealApart` made for the same owner and name. @throws KeyRingError the codes of `openEnvelope` */
+  async openApart(owner: SecretOwner, pointer: SecretPointer, envelope: Buffer): Promise<Secret<JsonObject>> {
+    return parsed(await this.#openEnvelope(owner, pointer, envelope));
+  }
+
   /** Keyed one-way hash (HMAC-SHA-256); `purpose` keeps the uses apart. */
   keyedHash(purpose: string, text: string): Buffer {
     return this.#keyRing.keyedHash(purpose, text);
@@ -140,7 +155,10 @@ export class Vault {
 
   async #open(owner: SecretOwner, pointer: SecretPointer): Promise<Buffer | null> {
     const envelope = await this.#secrets.get({ credentialId: owner.id, ...pointer });
-    if (envelope === null) return null;
+    return envelope === null ? null : this.#openEnvelope(owner, pointer, envelope);
+  }
+
+  async #openEnvelope(owner: SecretOwner, pointer: SecretPointer, envelope: Buffer): Promise<Buffer> {
     const keyId = envelopeKeyId(envelope);
     const key = this.#keyRing.key(keyId) ?? (await this.#keyRing.findKey(keyId));
     return openEnvelope(key, sealedName(owner, pointer), envelope);

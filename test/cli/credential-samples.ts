@@ -33,6 +33,10 @@ export function sampleCredential(changes: Partial<CredentialSummary> = {}): Cred
     failure: null,
     lastRefreshedAt: inSeconds(-30),
     createdAt: inSeconds(-3_600),
+    pausedAt: null,
+    paused: false,
+    testEveryMs: null,
+    toldEnds: [],
     endpoint: 'https://auth.example/token',
     ...changes,
   };

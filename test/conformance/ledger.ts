@@ -1,4 +1,10 @@
-import type { EndpointState, LedgerStore, PendingRevocation } from '../../src/storage/ledger.ts';
+import type {
+  DeliveryState,
+  EndpointState,
+  LedgerStore,
+  PendingRevocation,
+  StoredWebhook,
+} from '../../src/storage/ledger.ts';
 import type { TestResult } from '../../src/protocols/protocol.ts';
 import { NOW, secondsAfter } from '../support/record.ts';
 
@@ -79,11 +85,37 @@ export function ledgerConformance(store: () => LedgerStore): void {
     });
 
     it('keeps the last test of a credential', async () => {
-      const test = { credentialId: 'cr_1', generation: 1, revision: 2, result: aTestResult() };
+      const test = { credentialId: 'cr_1', generation: 1, configVersion: 'v1', result: aTestResult() };
       expect(await store().getTest('cr_1')).toBeNull();
       await store().putTest(test);
       await store().putTest({ ...test, generation: 2 });
       expect(await store().getTest('cr_1')).toEqual({ ...test, generation: 2 });
+    });
+
+    it('keeps webhooks, and how far each was served by compare-and-set', async () => {
+      const webhook: StoredWebhook = {
+        ...{ webhookId: 'wh_b', url: 'https://receiver.example/', types: ['credential.needsUser'], ownerId: null },
+        ...{ allowInsecureTransport: false, keyGeneration: 1, previousKeyUntil: null, createdAt: NOW },
+      };
+      expect(await store().getWebhook('wh_b')).toBeNull();
+      await store().putWebhook(webhook);
+      await store().putWebhook({ ...webhook, webhookId: 'wh_a', ownerId: 'alice' });
+      await store().putWebhook({ ...webhook, keyGeneration: 2, previousKeyUntil: secondsAfter(NOW, 60) });
+      expect((await store().listWebhooks()).map(({ webhookId }) => webhookId)).toEqual(['wh_a', 'wh_b']);
+      expect(await store().getWebhook('wh_b')).toMatchObject({ keyGeneration: 2 });
+      const delivery: DeliveryState = {
+        ...{ webhookId: 'wh_b', revision: 1, cursor: 7, tries: 2, retryNotBefore: secondsAfter(NOW, 5) },
+        ...{ delivered: 6, leftOut: 1, missed: 0, lastDeliveredAt: NOW, failure: 'It is away. [ERR_ENDPOINT_TIMEOUT]' },
+      };
+      expect(await store().compareAndSetDelivery(delivery, 0)).toBe(true);
+      expect(await store().compareAndSetDelivery(delivery, 0)).toBe(false);
+      expect(await store().compareAndSetDelivery({ ...delivery, revision: 3 }, 2)).toBe(false);
+      expect(await store().compareAndSetDelivery({ ...delivery, revision: 2, cursor: 8 }, 1)).toBe(true);
+      expect(await store().getDelivery('wh_b')).toEqual({ ...delivery, revision: 2, cursor: 8 });
+      await expect(store().compareAndSetDelivery(delivery, 4)).rejects.toThrow(TypeError);
+      expect(await store().removeWebhook('wh_b')).toBe(true);
+      expect(await store().removeWebhook('wh_b')).toBe(false);
+      expect(await store().getDelivery('wh_b')).toBeNull();
     });
   });
 }

@@ -1,8 +1,9 @@
-import type { RecordFilter, RecordSeal, RecordStore } from '../../src/storage/record-store.ts';
-import { eventOf } from '../../src/lifecycle/events.ts';
+import type { RecordFilter, RecordStore } from '../../src/storage/record-store.ts';
+import { eventOf, storeEvent } from '../../src/lifecycle/events.ts';
 import type { Attempt } from '../../src/lifecycle/journal.ts';
 import { hostileTextConformance } from './hostile-texts.ts';
 import { aTestResult, ledgerConformance } from './ledger.ts';
+import { recordSealConformance } from './record-seal.ts';
 import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
 
 export interface RecordStoreSubject {
@@ -336,10 +337,62 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       });
     });
 
+    it('appends events of no record, and says how far they go', async () => {
+      expect(await store.eventRange()).toEqual({ newest: 0, prunedThrough: 0 });
+      await store.appendEvents([storeEvent('key.rotated', 'k1', NOW)]);
+      const { newest } = await store.eventRange();
+      expect(newest).toBeGreaterThan(0);
+      expect(await store.readEvents(0, 10)).toEqual({
+        events: [storeEvent('key.rotated', 'k1', NOW)],
+        cursor: newest,
+      });
+    });
+
+    it('prunes events up to a cursor, in steps, but the last one of each credential that exists', async () => {
+      const [kept, gone] = [aRecord({ id: 'kept' }), aRecord({ id: 'gone' })];
+      await store.insert(kept, [eventOf('credential.registered', kept, 'k1')]);
+      await store.insert(gone, [eventOf('credential.registered', gone, 'g1')]);
+      await store.appendEvents([eventOf('credential.refreshed', gone, 'g2'), storeEvent('key.rotated', 'r', NOW)]);
+      await store.delete('gone', 1, [eventOf('credential.deleted', gone, 'g3')]);
+      const { newest } = await store.eventRange();
+      await store.appendEvents([storeEvent('key.rotated', 'later', NOW)]);
+      expect(await store.pruneEvents(newest, 2)).toBe(2);
+      expect(await store.pruneEvents(newest, 10)).toBe(2);
+      expect(await store.pruneEvents(newest, 10)).toBe(0);
+      const ids = async (): Promise<string[]> => (await store.readEvents(0, 10)).events.map(({ eventId }) => eventId);
+      expect(await ids()).toEqual(['k1', 'later']);
+      expect((await store.eventRange()).prunedThrough).toBe(newest);
+      expect((await store.lastEvent('kept'))?.eventId).toBe('k1');
+      // Numbers are never given again, and what is pruned stays so.
+      await store.pruneEvents(1, 10);
+      expect((await store.eventRange()).prunedThrough).toBe(newest);
+      await store.appendEvents([storeEvent('key.rotated', 'last', NOW)]);
+      expect((await store.readEvents(newest, 10)).events.map(({ eventId }) => eventId)).toEqual(['later', 'last']);
+    });
+
+    it('prunes the oldest attempts of each credential', async () => {
+      const record = aRecord();
+      await store.insert(record, []);
+      for (let fence = 1; fence <= 5; fence += 1) {
+        const next = { ...record, revision: fence + 1 };
+        const attempt: Attempt = {
+          ...{ attemptId: `a${String(fence)}`, credentialId: record.id, generation: 1, fence, phase: 'failed' },
+          ...{ reason: 'firstUse', tokenFingerprint: null, healing: false, spentAt: null },
+          ...{ claimedAt: NOW, sentAt: NOW, closedAt: NOW },
+        };
+        expect(await store.compareAndSet({ record: next, expectedRevision: fence, attempt })).toBe(true);
+      }
+      expect(await store.pruneAttempts(3, 1)).toBe(1);
+      expect(await store.pruneAttempts(3, 10)).toBe(1);
+      expect(await store.pruneAttempts(3, 10)).toBe(0);
+      expect(await store.pruneAttempts(0, 10)).toBe(2);
+      expect((await store.lastAttempt(record.id))?.attemptId).toBe('a5');
+    });
+
     it('deletes a record at its revision, with all that belongs to it but its events', async () => {
       const record = aRecord({ tags: ['x'] });
       await store.insert(record, [eventOf('credential.registered', record, 'e1')]);
-      await store.putTest({ credentialId: record.id, generation: 0, revision: 1, result: aTestResult() });
+      await store.putTest({ credentialId: record.id, generation: 0, configVersion: 'v', result: aTestResult() });
       await store.openNotice({ credentialId: record.id, kind: 'expiringSoon', eventId: 'e1', openedAt: NOW });
       expect(await store.delete(record.id, 2)).toBe(false);
       expect(await store.get(record.id)).toEqual(record);
@@ -381,59 +434,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.reserveEncryptions('k1', 0)).toBe(116);
     });
 
-    describe('a seal', () => {
-      const calls: [string | null, number | null, number | null][] = [];
-      const seal: RecordSeal = {
-        concerns: () => true,
-        next: (stored, before, after) => {
-          calls.push([stored, before?.revision ?? null, after?.revision ?? null]);
-          return after?.name === 'unsealed' ? null : `after ${after?.name ?? 'nothing'}`;
-        },
-      };
-      beforeEach(() => {
-        calls.length = 0;
-        store.sealWith(seal);
-      });
-
-      it('is asked at each write that happens, with the record before and after, and kept', async () => {
-        expect(await store.getSeal()).toBeNull();
-        await store.insert(aRecord({ name: 'one' }), []);
-        await store.compareAndSet({ record: aRecord({ name: 'two', revision: 2 }), expectedRevision: 1 });
-        await store.compareAndSet({ record: aRecord({ name: 'late', revision: 2 }), expectedRevision: 1 });
-        expect(calls).toEqual([
-          [null, null, 1],
-          ['after one', 1, 2],
-        ]);
-        expect(await store.getSeal()).toBe('after two');
-      });
-
-      it('is told of a deletion', async () => {
-        await store.insert(aRecord({ name: 'one' }), []);
-        expect(await store.delete(aRecord().id, 1)).toBe(true);
-        expect(calls.at(-1)).toEqual(['after one', 1, null]);
-        expect([await store.get(aRecord().id), await store.getSeal()]).toEqual([null, 'after nothing']);
-      });
-
-      it('stays as it is when it answers null', async () => {
-        await store.insert(aRecord({ name: 'one' }), []);
-        await store.compareAndSet({ record: aRecord({ name: 'unsealed', revision: 2 }), expectedRevision: 1 });
-        expect(await store.getSeal()).toBe('after one');
-      });
-
-      it('takes the write with it when it throws', async () => {
-        await store.insert(aRecord({ name: 'one' }), []);
-        const fault = new Error('no seal');
-        store.sealWith({
-          concerns: () => true,
-          next: () => {
-            throw fault;
-          },
-        });
-        const write = store.compareAndSet({ record: aRecord({ name: 'two', revision: 2 }), expectedRevision: 1 });
-        await expect(write).rejects.toBe(fault);
-        expect((await store.get(aRecord().id))?.name).toBe('one');
-      });
-    });
+    recordSealConformance(() => store);
 
     it('keeps access keys by their id', async () => {
       const key = { keyId: 'k', hash: Buffer.from([1, 2]), credentialId: null, scopes: ['use'], createdAt: NOW };

@@ -30,6 +30,10 @@ function summary(id: string, name = id): CredentialSummary {
     failure: { class: 'permanent', code: 'ERR_OAUTH2_INVALID_GRANT', message: 'The grant was refused.', at: AT },
     lastRefreshedAt: AT,
     createdAt: AT,
+    pausedAt: null,
+    paused: false,
+    testEveryMs: null,
+    toldEnds: [],
     endpoint: 'https://auth.example.com/token',
   };
 }
@@ -45,7 +49,9 @@ function listing(ids: readonly string[], pageSize: number) {
     return { credentials, nextCursor: to < ids.length ? String(to) : null };
   };
   const unused = () => Promise.reject(new Error('not asked for'));
-  const operator: OperatorHandle = { list, get: unused, use: unused, test: unused, refresh: unused, revoke: unused };
+  const reading = { list, get: unused, use: unused, test: unused } as const;
+  const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
+  const operator: OperatorHandle = { ...reading, ...writing };
   return { operator, asked };
 }
 

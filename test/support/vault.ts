@@ -46,7 +46,11 @@ export async function testVaultOn(stores: Stores, clock: Clock, options: Partial
   return {
     stores,
     vault,
-    keys: opened.keys('test', () => undefined),
+    keys: opened.keys(
+      'test',
+      () => undefined,
+      () => undefined,
+    ),
     record,
     register: async (id, secret = { clientSecret: `secret of ${id}` }, ownerId = null) => {
       const created = aRecord({ id, ownerId });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { SecretPointer } from '../../src/lifecycle/credential.ts';
 import { openRecord, type Surroundings } from '../../src/lifecycle/effects.ts';
+import { UnsavedAnswers } from '../../src/lifecycle/spool.ts';
 import { encodeSealedGrant } from '../../src/lifecycle/sealed-grant.ts';
 import { silentLogger, systemFetch, systemRandom } from '../../src/ports.ts';
 import { OAuth2Driver } from '../../src/protocols/oauth2/driver.ts';
@@ -184,7 +185,11 @@ it('gives a reader that holds the record of before the value of now (F54)', asyn
   await other.keys.reEncrypt();
   const ports = { clock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
   const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
-  const surroundings: Surroundings = { ports, records: one.stores.records, vault: one.vault, drivers, owner: 'reader' };
+  const planHealth = (): { testDueAt: null; noticeDueAt: null } => ({ testDueAt: null, noticeDueAt: null });
+  const surroundings: Surroundings = {
+    ...{ ports, records: one.stores.records, vault: one.vault, drivers, owner: 'reader', planHealth },
+    ...{ spool: null, unsaved: new UnsavedAnswers() },
+  };
   const opened = await openRecord(surroundings, before);
   expect(opened.grant?.unwrap()).toEqual({ accessToken: 'the token' });
   expect(opened.record.revision).toBe(before.revision + 1);

@@ -8,10 +8,8 @@ import { exitCodeOfState } from '../exit-codes.ts';
 import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
 import { printCredential, printTest } from './one-credential.ts';
 
-export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
-  readonly name: string;
-  readonly protocol: string;
-  readonly config?: string;
+/** Options that are settings of the credential. */
+export interface ConfigFlags {
   readonly issuer?: string;
   readonly tokenEndpoint?: string;
   readonly clientId?: string;
@@ -19,6 +17,13 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource {
   readonly scope?: string;
   readonly testUrl?: string;
   readonly allowInsecureTransport?: boolean;
+}
+
+export interface RegisterCommandOptions extends GlobalOptions, SecretSource, ConfigFlags {
+  readonly name: string;
+  readonly protocol: string;
+  readonly config?: string;
+  readonly testEvery?: number | null;
   readonly owner?: string;
   readonly tag?: readonly string[];
   readonly test: boolean;
@@ -34,9 +39,8 @@ export async function register(context: CommandContext, options: RegisterCommand
   }
   const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
   const grantType = config['grantType'] ?? 'client_credentials';
-  const parts = grantType === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
   await withEngine(context, options, async (engine) => {
-    const secret = await readSecret(context, options, parts);
+    const secret = await readSecret(context, options, secretPartsOf({ grantType }));
     const { state, test, credential } = await engine.register({
       protocol: options.protocol,
       name: options.name,
@@ -45,6 +49,7 @@ export async function register(context: CommandContext, options: RegisterCommand
       config: { grantType, ...config },
       secret: secret.unwrap(),
       test: options.test,
+      ...(options.testEvery != null && { testEveryMs: options.testEvery }),
     });
     context.setExitCode(exitCodeOfState(lifecycleStateOf(state)));
     if (options.json === true) {
@@ -56,7 +61,15 @@ export async function register(context: CommandContext, options: RegisterCommand
   });
 }
 
-async function readConfig(context: CommandContext, source: string | undefined): Promise<Record<string, unknown>> {
+/** What a person is asked for. */
+export function secretPartsOf({ grantType }: Readonly<Record<string, unknown>>): readonly SecretPart[] {
+  return grantType === 'refresh_token' ? [CLIENT_SECRET, REFRESH_TOKEN] : [CLIENT_SECRET];
+}
+
+export async function readConfig(
+  context: CommandContext,
+  source: string | undefined,
+): Promise<Record<string, unknown>> {
   if (source === undefined) return {};
   const text = source === '-' ? await readText(context.input) : readFileText(resolve(context.cwd, source));
   const config = parseJson(text);
@@ -72,7 +85,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function configOfFlags(options: RegisterCommandOptions): Record<string, unknown> {
+export function configOfFlags(options: ConfigFlags): Record<string, unknown> {
   const { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport } = options;
   const flags = { issuer, tokenEndpoint, clientId, grantType, scope, testUrl, allowInsecureTransport };
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));

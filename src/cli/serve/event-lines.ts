@@ -1,4 +1,6 @@
+import type { CredentialSummary } from '../../client.ts';
 import type { CredentialEngine } from '../../engine.ts';
+import { isCredentialError } from '../../errors.ts';
 import type { CredentialEvent } from '../../lifecycle/events.ts';
 import { printLine, type CommandContext } from '../context.ts';
 import { printable } from '../printable.ts';
@@ -32,16 +34,31 @@ export class EventLines implements View {
       printLine(this.#context.output, JSON.stringify(event));
       return;
     }
-    const credential = await this.#engine.get(event.credentialId);
-    const { text } = stateCell(event.state);
-    const trouble = credential.state === event.state ? troubleText(credential) : null;
-    const facts = [
-      printable(credential.name),
-      eventText(event.type),
-      `state ${text}`,
-      `generation ${event.generation}`,
-    ];
-    const line = [...facts, ...(trouble === null ? [] : [printable(trouble)])].join('; ');
-    printLine(this.#context.output, `${event.at.toISOString()}  ${line}`);
+    const facts = [...(await this.#subjectOf(event)), eventText(event.type), ...(await this.#stateOf(event))];
+    printLine(this.#context.output, `${event.at.toISOString()}  ${facts.join('; ')}`);
+  }
+
+  async #subjectOf({ credentialId }: CredentialEvent): Promise<string[]> {
+    if (credentialId === null) return [];
+    return [printable((await this.#find(credentialId))?.name ?? credentialId)];
+  }
+
+  async #stateOf(event: CredentialEvent): Promise<string[]> {
+    const { credentialId, state, generation } = event;
+    if (credentialId === null || state === null) return [];
+    const credential = await this.#find(credentialId);
+    const trouble = credential?.state === state ? troubleText(credential) : null;
+    const facts = [`state ${stateCell(state).text}`, `generation ${generation}`];
+    return trouble === null ? facts : [...facts, printable(trouble)];
+  }
+
+  /** `null` for one that was deleted meanwhile. */
+  async #find(id: string): Promise<CredentialSummary | null> {
+    try {
+      return await this.#engine.get(id);
+    } catch (error) {
+      if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_NOT_FOUND') return null;
+      throw error;
+    }
   }
 }

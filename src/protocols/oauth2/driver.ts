@@ -1,6 +1,6 @@
 import type { ServerMetadata } from 'openid-client';
 import { isCredentialError } from '../../errors.ts';
-import type { JsonObject } from '../../json.ts';
+import { canonicalJson, type JsonObject } from '../../json.ts';
 import type { Fetch, Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
@@ -9,11 +9,13 @@ import type {
   BeforeSend,
   Confirmation,
   DriverInput,
+  Entered,
   Issued,
   Material,
   ProtocolDriver,
   RefreshTraits,
   TestResult,
+  TestTraits,
 } from '../protocol.ts';
 import { nextToken } from './companions.ts';
 import {
@@ -74,6 +76,14 @@ export class OAuth2Driver implements ProtocolDriver {
   identity(config: JsonObject): JsonObject {
     const { issuer, tokenEndpoint, clientId, grantType, scope } = parseOAuth2Config(config);
     return { issuer: issuer ?? null, tokenEndpoint: tokenEndpoint ?? null, clientId, grantType, scope: scope ?? null };
+  }
+
+  /** A refresh token that was entered anew begins a grant of its own; another client secret does not end the one there is. */
+  keepsGrant(before: Entered, after: Entered): boolean {
+    const tokenOf = ({ config, registered }: Entered): string | undefined =>
+      parseOAuth2Secret(registered.unwrap(), parseOAuth2Config(config)).refreshToken;
+    const isSameClient = canonicalJson(this.identity(before.config)) === canonicalJson(this.identity(after.config));
+    return isSameClient && tokenOf(before) !== undefined && tokenOf(before) === tokenOf(after);
   }
 
   endpoint(config: JsonObject): string {
@@ -138,6 +148,11 @@ export class OAuth2Driver implements ProtocolDriver {
     const check = checkOf(opened.config, server);
     if (check === null || opened.grant === null) return 'unconfirmable';
     return this.#check(check, { ...opened, server, fetch: ownersFetch(this.#fetch, opened.config) }, opened.grant);
+  }
+
+  /** It presents a token, and a wrong token locks nobody out. */
+  testTraits(): TestTraits {
+    return { isLogin: false };
   }
 
   async test(input: DriverInput): Promise<TestResult> {

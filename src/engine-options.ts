@@ -6,6 +6,7 @@ import { DEFAULT_HEALTH_RULES, type HealthRules } from './lifecycle/health-polic
 import { retentionSchema, type RetentionOptions } from './maintenance/retention.ts';
 import type { CredentialSummary } from './client.ts';
 import type { CredentialId, StatePath } from './lifecycle/credential.ts';
+import type { OutboundOptions } from './outbound/policy.ts';
 import type { Ports } from './ports.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
 import { Secret } from './secret.ts';
@@ -36,6 +37,8 @@ export interface EngineOptions {
   /** How much of the past is kept. */
   readonly retention?: RetentionOptions;
   readonly ports?: Partial<Ports>;
+  /** Where requests may go: docs/outbound.md. By default wherever an owner typed, but link-local and cloud-metadata addresses. */
+  readonly outbound?: OutboundOptions;
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
@@ -64,7 +67,7 @@ export interface Registered {
 
 const OPTIONS = new Set([
   ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'spoolFolder', 'health', 'retention'],
-  ...['ports', 'drivers'],
+  ...['ports', 'drivers', 'outbound'],
 ]);
 const DAY_MS = 86_400_000;
 

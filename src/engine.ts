@@ -26,6 +26,7 @@ import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import { UnsavedAnswers } from './lifecycle/spool.ts';
 import type { Maintained } from './maintenance/retention.ts';
+import { withOutboundPolicy } from './outbound/outbound-fetch.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { OAuth2Driver } from './protocols/oauth2/driver.ts';
 import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
@@ -143,7 +144,7 @@ export class CredentialEngine {
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
-    const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
+    const ports = withOutboundPolicy({ ...DEFAULT_PORTS, ...options.ports }, options.outbound);
     const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
     const { database } = options;
     const stores = typeof database === 'string' ? await openStores(database, ports) : database;

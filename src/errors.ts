@@ -171,6 +171,15 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'Redirects are not followed with secrets. Give the final URL.',
   },
+  ERR_ENDPOINT_ADDRESS_REFUSED: {
+    kind: 'configuration',
+    action:
+      'Check the URL. If it is meant, let the operator list its host in the engine option outbound.allowedHosts; link-local and cloud-metadata addresses stay refused.',
+  },
+  ERR_CLOCK_SKEWED: {
+    kind: 'transient',
+    action: "Set the clock of this machine, best by NTP; it is tried again by itself, with the server's time.",
+  },
   ERR_REFRESH_IN_PROGRESS: {
     kind: 'transient',
     action: 'Another process is refreshing this credential. Try again in a few seconds.',

@@ -37,6 +37,7 @@ export function aRecord(overrides) {
       grantExpiresAt: null,
       idleExpiresAt: null,
       secretExpiresAt: null,
+      learnedLifeMs: null,
       refreshDueAt: null,
       testDueAt: null,
       rotationDueAt: null,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CredentialError } from '../errors.ts';
+import type { Issued } from '../protocols/protocol.ts';
 import {
   lifecycleStateOf,
   type CredentialRecord,
@@ -121,10 +122,23 @@ function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: bo
   const serve = { decision: 'serve', reason: record.reason } as const;
   if (!record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
   if (isReached(keepAliveAt(record), now)) return { decision: 'serveAndRefresh', reason: 'keepAlive' };
-  if (!life || now.getTime() < earliestRefreshMs(life)) return serve;
-  if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
-    return { decision: 'refreshFirst', reason: 'refreshDue' };
-  return now >= plannedRefreshAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+  const nowMs = now.getTime();
+  const ahead = { decision: 'serveAndRefresh', reason: 'refreshDue' } as const;
+  if (life && nowMs >= earliestRefreshMs(life)) {
+    if (life.expiresAt.getTime() - nowMs < forcedMs(life)) return { decision: 'refreshFirst', reason: 'refreshDue' };
+    if (now >= plannedRefreshAt(record.id, life)) return ahead;
+  }
+  return nowMs >= plannedByMs(record) ? ahead : serve;
+}
+
+/** When a fresh grant is due by its record: earlier than its life tells when a part of it ends, or nobody states its life. */
+function plannedByMs({ state, refreshDueAt }: CredentialRecord): number {
+  return state === 'valid.fresh' && refreshDueAt !== null ? refreshDueAt.getTime() : Infinity;
+}
+
+function earlier(a: Date | null, b: Date | null): Date | null {
+  if (a === null || b === null) return a ?? b;
+  return a < b ? a : b;
 }
 
 /**
@@ -140,6 +154,7 @@ export function servedUntilMs(record: CredentialRecord, now: Date): number {
     record.retryNotBefore?.getTime(),
     keepAliveAt(record)?.getTime(),
     ...(life && record.refreshable ? refreshTurns(life, record, nowMs) : []),
+    ...(record.refreshable ? [plannedByMs(record)] : []),
   ];
   return Math.min(...turns.map((turn) => (turn !== undefined && turn > nowMs ? turn : Infinity)));
 }
@@ -228,14 +243,43 @@ export interface Settlement {
 /** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
 export function settleRefreshed(
   id: string,
-  issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean; idleExpiresAt?: Date | null },
+  issued: Pick<Issued, 'issuedAt' | 'expiresAt' | 'refreshable' | 'refreshBy' | 'unchangedUntil' | 'idleExpiresAt'>,
+  learnedLifeMs: number | null = null,
 ): Settlement {
-  const life = lifeOf(issued);
-  const tokenDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
-  const keptAliveAt = keepAliveAt({ ...issued, id, idleExpiresAt: issued.idleExpiresAt ?? null });
-  const refreshDueAt =
-    tokenDueAt && keptAliveAt && keptAliveAt < tokenDueAt ? keptAliveAt : (tokenDueAt ?? keptAliveAt);
-  return { state: 'valid.fresh', reason: 'refreshed', refreshDueAt, retryNotBefore: null };
+  const settled = { state: 'valid.fresh', reason: 'refreshed' } as const;
+  const { issuedAt, expiresAt, refreshable, refreshBy = null, unchangedUntil = null } = issued;
+  const { idleExpiresAt = null } = issued;
+  if (refreshable && unchangedUntil !== null) {
+    return { ...settled, refreshDueAt: unchangedUntil, retryNotBefore: unchangedUntil };
+  }
+  const learned = expiresAt === null && refreshBy !== null && learnedLifeMs !== null;
+  const by = learned ? earlier(refreshBy, new Date(issuedAt.getTime() + learnedLifeMs)) : refreshBy;
+  const life = lifeOf({ issuedAt, expiresAt: refreshable ? earlier(expiresAt, by) : expiresAt });
+  const tokenDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  const keptAliveAt = keepAliveAt({ id, issuedAt, refreshable, idleExpiresAt });
+  return { ...settled, refreshDueAt: earlier(tokenDueAt, keptAliveAt), retryNotBefore: null };
+}
+
+const LEARNED_LEAST_MS = MINUTE;
+const LEARNED_GROWTH = 1.1;
+const LEARNED_MOST_MS = 24 * 60 * MINUTE;
+
+/**
+ * How long grants of unknown life last, learned from the refusals that the other side confirmed. Each grant that is
+ * refreshed before it is refused makes it a little longer, so that one early revocation is not remembered for ever.
+ */
+export function learnedLifeMs(
+  record: Pick<CredentialRecord, 'issuedAt' | 'expiresAt' | 'learnedLifeMs'>,
+  attempt: { readonly reason: Reason; readonly claimedAt: Date },
+): number | null {
+  const { issuedAt, expiresAt, learnedLifeMs: known } = record;
+  if (issuedAt === null || expiresAt !== null) return known;
+  if (attempt.reason === 'rejectionConfirmed') {
+    const observedMs = attempt.claimedAt.getTime() - issuedAt.getTime();
+    return Math.max(Math.min(observedMs, known ?? Infinity), LEARNED_LEAST_MS);
+  }
+  const grownMs = known === null ? null : Math.round(known * LEARNED_GROWTH);
+  return grownMs !== null && grownMs <= LEARNED_MOST_MS ? grownMs : null;
 }
 
 /** After the end of a life that nothing can prolong, or nothing yet. */
@@ -396,8 +440,9 @@ function rehealAt(record: CredentialRecord, error: CredentialError, attempt: Fai
   return new Date(Math.max(healing.getTime(), retryAt(record, error, attempt, now).getTime()));
 }
 
-/** Permanent, transient or configuration, by who must act. */
+/** Permanent, transient, configuration or clock, by who must act. */
 export function classify(error: CredentialError): FailureClass {
+  if (error.code === 'ERR_CLOCK_SKEWED') return 'clock';
   if (error.name === 'ReauthorizationRequiredError') return 'permanent';
   return error.name === 'ConfigurationError' ? 'configuration' : 'transient';
 }

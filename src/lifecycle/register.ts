@@ -68,6 +68,7 @@ export async function registerRecord(
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    learnedLifeMs: null,
     refreshDueAt: null,
     testDueAt: null,
     rotationDueAt: null,

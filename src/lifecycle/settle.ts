@@ -20,6 +20,7 @@ import { authorizationPointers } from './pending-authorization.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   isAnswerLost,
+  learnedLifeMs,
   leavesDoubt,
   recordedFailure,
   settleAnswerLost,
@@ -87,8 +88,10 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
+    const learned = learnedLifeMs(record, attempt);
     const changes = {
-      ...settleRefreshed(record.id, issued),
+      ...settleRefreshed(record.id, issued, learned),
+      learnedLifeMs: learned,
       grant: attemptPointer(attempt),
       generation: attempt.generation,
       generationReason: attempt.reason,

@@ -24,6 +24,7 @@ it.each<[string, object]>([
   ['a driver that lacks a method', { drivers: () => [{ protocol: 'half' }] }],
   ['a driver without a name', { drivers: () => [{ protocol: 'No Word' }] }],
   ['a second driver for one protocol', { drivers: (ports: Ports) => [new OAuth2Driver(ports)] }],
+  ['an outbound switch that is a text', { outbound: { allowPrivateNetworks: 'false' } }],
   ["SQLite's own name for memory", { database: ':memory:' }],
 ])('refuses %s as misuse and touches no file', async (_sentence, change) => {
   const options = { database, masterKey: MASTER_KEY, ...change } as EngineOptions;

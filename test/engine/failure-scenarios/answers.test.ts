@@ -16,7 +16,8 @@ beforeEach(async () => {
   logged = [];
   const log = (_: object, message: string): number => logged.push(message);
   const logger = { debug: log, info: log, warn: log, error: log };
-  engine = await openEngine(folder.path, { keeper: true, ports: { clock, logger } });
+  // Without tests by schedule: `dueAt` is then the refresh's.
+  engine = await openEngine(folder.path, { keeper: true, health: { testEveryMs: 0 }, ports: { clock, logger } });
   endpoint = await Endpoint.start(tokens());
 });
 

@@ -9,6 +9,7 @@ import type { CredentialId, StatePath } from './lifecycle/credential.ts';
 import type { OutboundOptions } from './outbound/policy.ts';
 import type { Ports } from './ports.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
+import { requireBudgets, type EndpointBudget } from './resilience/budgets.ts';
 import { Secret } from './secret.ts';
 import type { Anchor } from './vault/anchor.ts';
 import { driverOf } from './storage/location.ts';
@@ -39,6 +40,8 @@ export interface EngineOptions {
   readonly ports?: Partial<Ports>;
   /** Where requests may go: docs/outbound.md. By default wherever an owner typed, but link-local and cloud-metadata addresses. */
   readonly outbound?: OutboundOptions;
+  /** How many refreshes an endpoint gets from all processes on this database; without a budget, as many as are due. */
+  readonly budgets?: readonly EndpointBudget[];
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
@@ -67,7 +70,7 @@ export interface Registered {
 
 const OPTIONS = new Set([
   ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'spoolFolder', 'health', 'retention'],
-  ...['ports', 'drivers', 'outbound'],
+  ...['ports', 'drivers', 'outbound', 'budgets'],
 ]);
 const DAY_MS = 86_400_000;
 
@@ -134,6 +137,7 @@ export function requireEngineOptions(options: {
   readonly health?: HealthOptions;
   readonly retention?: RetentionOptions;
   readonly drivers?: unknown;
+  readonly budgets?: unknown;
 }): void {
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
   if (unknown !== undefined) throw new TypeError(`Unknown option: ${unknown}.`);
@@ -151,6 +155,7 @@ export function requireEngineOptions(options: {
   if (anchor !== undefined && (typeof anchor.read !== 'function' || typeof anchor.write !== 'function')) {
     throw new TypeError('Expected anchor to have read and write.');
   }
+  if (options.budgets !== undefined) requireBudgets(options.budgets);
   const { spoolFolder } = options;
   if (spoolFolder !== undefined && spoolFolder !== null && (typeof spoolFolder !== 'string' || spoolFolder === '')) {
     throw new TypeError('Expected spoolFolder to be the path of a folder, or null.');

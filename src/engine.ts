@@ -35,6 +35,8 @@ import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
 import { openStores } from './storage/open.ts';
 import { backupOf, type Stores } from './storage/stores.ts';
+import { Budgets } from './resilience/budgets.ts';
+import { EndpointGate } from './resilience/endpoint-gate.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { leasesOf, Upkeep, upkeepOptions, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
 import { Uses } from './uses.ts';
@@ -120,6 +122,7 @@ export class CredentialEngine {
       records,
       owner,
       run: (claim) => this.#upkeep.runDue(claim),
+      openness: (endpoint) => surroundings.gate.openness(endpoint),
       busy: () => this.#refreshes.keys(),
     });
     const hooks = this.#hooks(publish);
@@ -153,11 +156,13 @@ export class CredentialEngine {
       const registry = new ProtocolRegistry(drivers);
       const owner = ports.random.bytes(8).toString('hex');
       const { vault } = opened;
+      const budgets = new Budgets(options.budgets ?? []);
+      const gate = new EndpointGate({ ports, records: stores.records, vault, budgets });
       const upkeep = upkeepOptions(options, () => leasesOf(database, ports));
       const folder = spoolFolderOf(options);
       const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
       const surroundings: Surroundings = {
-        ...{ ports, records: stores.records, vault, drivers: registry, owner, spool },
+        ...{ ports, records: stores.records, vault, drivers: registry, gate, owner, spool },
         unsaved: new UnsavedAnswers(),
         planHealth: (record, now) => plannedHealth(record, upkeep.rules, now),
       };

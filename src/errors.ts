@@ -33,7 +33,7 @@ export const ERROR_CATALOGUE = {
   },
   ERR_CREDENTIAL_MISCONFIGURED: {
     kind: 'configuration',
-    action: 'Correct the configuration or the secret, then test the credential.',
+    action: 'Correct the configuration or the secret with "credlife update"; it is tried again at once.',
   },
   ERR_CREDENTIAL_REVOKED: {
     kind: 'reauthorization',
@@ -45,7 +45,8 @@ export const ERROR_CATALOGUE = {
   },
   ERR_CREDENTIAL_NEEDS_USER: {
     kind: 'reauthorization',
-    action: 'Authorize the credential again; no retry can bring this grant back.',
+    action:
+      'No retry can bring this grant back. Sign in again with "credlife authorize", or give it a new one with "credlife update".',
   },
   ERR_CREDENTIAL_NOT_AUTHORIZED: {
     kind: 'reauthorization',
@@ -108,7 +109,8 @@ export const ERROR_CATALOGUE = {
   },
   ERR_OAUTH2_INVALID_GRANT: {
     kind: 'reauthorization',
-    action: 'The authorization server refused the grant. Authorize the credential again.',
+    action:
+      'The authorization server refused the grant. Sign in again with "credlife authorize", or give a new one with "credlife update".',
   },
   ERR_OAUTH2_AMBIGUOUS_REFRESH: {
     kind: 'reauthorization',
@@ -162,6 +164,25 @@ export const ERROR_CATALOGUE = {
   ERR_ENDPOINT_RATE_LIMITED: {
     kind: 'transient',
     action: 'The endpoint asks for fewer requests; it is tried again after the time that it named.',
+  },
+  ERR_ENDPOINT_CIRCUIT_OPEN: {
+    kind: 'transient',
+    action:
+      'Nothing was sent: the endpoint failed several times in a row and is left alone until the time named. One request then tries it; look at its address, network and state.',
+  },
+  ERR_ENDPOINT_PAUSED: {
+    kind: 'transient',
+    action: 'Nothing was sent: the endpoint asked for a pause. It is tried again by itself when the pause is over.',
+  },
+  ERR_ENDPOINT_BUDGET_SPENT: {
+    kind: 'transient',
+    action:
+      'Nothing was sent: the request budget of this endpoint is spent. It is tried again by itself when the budget allows; raise the budget if the other side allows more.',
+  },
+  ERR_APP_REFUSED: {
+    kind: 'transient',
+    action:
+      'Nothing more was sent: the other side refuses the app (client) that this credential shares with the one that the message names. Correct the app there; this credential follows by itself.',
   },
   ERR_ENDPOINT_RESPONSE_TOO_LARGE: {
     kind: 'protocol',

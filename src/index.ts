@@ -8,6 +8,7 @@ export type {
 } from './authorizations.ts';
 export { CredentialEngine } from './engine.ts';
 export type { EngineOptions, MasterKey, Registered, RegisterInput } from './engine.ts';
+export type { EndpointBudget } from './resilience/budgets.ts';
 export { ACCESS_SCOPES } from './client.ts';
 export type {
   AccessScope,

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { parseInspectionAddress, type InspectionAddress } from './inspection/address.ts';
 import { Secret } from './secret.ts';
+import { parseBudgets, type EndpointBudget } from './resilience/budgets.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
 import { driverOf, placeOf } from './storage/location.ts';
 import type { MasterKey } from './vault/key-ring.ts';
@@ -18,7 +19,12 @@ export interface Settings {
   /** The relay of `credlife inspect` to publish to; `null` for none. */
   readonly inspect: InspectionAddress | null;
   /** What an engine is opened with. */
-  readonly engineOptions: { readonly database: string; readonly masterKey: MasterKey; readonly anchor?: Anchor };
+  readonly engineOptions: {
+    readonly database: string;
+    readonly masterKey: MasterKey;
+    readonly anchor?: Anchor;
+    readonly budgets?: readonly EndpointBudget[];
+  };
 }
 
 export interface SettingsDefaults {
@@ -34,7 +40,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
  * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database. `CREDLIFE_ANCHOR_FILE` names a
  * file, best on another volume, that remembers how new the database was. `CREDLIFE_INSPECT` is the address that
- * `credlife inspect` printed.
+ * `credlife inspect` printed. `CREDLIFE_BUDGETS` says how many refreshes an endpoint gets.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
@@ -49,10 +55,12 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
   const inspect = readInspectionAddress(env);
   const masterKey = findMasterKey(env, database, defaults);
   const anchorFile = env['CREDLIFE_ANCHOR_FILE'];
+  const budgets = env['CREDLIFE_BUDGETS'];
   const engineOptions = {
     database,
     masterKey,
     ...(anchorFile !== undefined && { anchor: new FileAnchor(anchorFile) }),
+    ...(budgets !== undefined && { budgets: parseBudgets(budgets, 'CREDLIFE_BUDGETS') }),
   };
   return { database, masterKey, keeper: knownKeeper, logLevel, inspect, engineOptions };
 }

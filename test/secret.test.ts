@@ -71,6 +71,7 @@ describe('unwrap()', () => {
     'protocols/oauth2/authorization.ts': 'what completing a sign-in takes',
     'protocols/oauth2/driver.ts': 'requests and material',
     'protocols/oauth2/opened.ts': 'the parts of a credential for one call',
+    'resilience/endpoint-gate.ts': 'keyed hash that an app is known by',
     'sessions/tokens.ts': 'hashes that tokens are found by',
     'vault/envelope.ts': 'the data key at work',
     'vault/kdf.ts': 'derivation from a passphrase',

@@ -42,6 +42,15 @@ it.each<[string, () => unknown, string]>([
   expect(read()).toBe(expected);
 });
 
+it('takes budgets from a list, and refuses what is none', () => {
+  const env = { CREDLIFE_MASTER_KEY: HEX };
+  const read = (budgets: object) => readSettings({ ...env, ...budgets }, { database: 'x' }).engineOptions.budgets;
+  expect(read({})).toBeUndefined();
+  const budgets = [{ endpoint: 'accounts.zoho.com', requests: 5, perMs: 60_000 }];
+  expect(read({ CREDLIFE_BUDGETS: 'accounts.zoho.com=5/60' })).toEqual(budgets);
+  expect(codeOf(() => read({ CREDLIFE_BUDGETS: 'five' }))).toBe('ERR_CONFIG_MALFORMED');
+});
+
 it.each<[string, string, () => unknown]>([
   ['no key anywhere', 'ERR_CONFIG_MASTER_KEY_MISSING', () => keyOf({})],
   ['a host without a key', 'ERR_CONFIG_MASTER_KEY_MISSING', () => keyOf({}, () => null)],

@@ -107,6 +107,8 @@ export interface CredentialRecord {
   readonly origin: 'registered' | 'adopted';
   /** The protocol's own settings, as its driver parsed them. */
   readonly config: JsonObject;
+  /** Key of the endpoint that its refreshes go to (`endpointKey`); `null` in records of before, until their next refresh. */
+  readonly endpoint: string | null;
   readonly state: StatePath;
   readonly stateChangedAt: Date;
   readonly reason: Reason;
@@ -186,6 +188,7 @@ const recordSchema = z.strictObject({
   tags: z.array(z.string()),
   origin: z.enum(['registered', 'adopted']),
   config: json,
+  endpoint: z.string().nullable(),
   state: z.enum(STATE_PATHS),
   stateChangedAt: instant,
   reason: z.enum(REASONS),
@@ -235,9 +238,24 @@ export function dueAtOf(record: Pick<CredentialRecord, (typeof DUE_TIMES)[number
 
 const DUE_TIMES = ['refreshDueAt', 'testDueAt', 'rotationDueAt', 'noticeDueAt'] as const;
 
+/**
+ * The endpoint that the earliest duty of a record asks: that of a refresh. `null` when nothing is due or that duty asks none
+ * that is guarded (a test, a notice, the end of a life), or a refresh was interrupted: it is then done whatever the endpoint's state.
+ */
+export function dueEndpointOf(
+  record: Pick<CredentialRecord, (typeof DUE_TIMES)[number] | 'endpoint' | 'refreshable' | 'state'>,
+): string | null {
+  const { refreshDueAt, refreshable, state } = record;
+  // Whoever takes an interrupted refresh up asks the gate, which lets healing pass.
+  if (lifecycleStateOf(state) === 'refreshing') return null;
+  if (refreshDueAt === null || !refreshable || state === 'valid.degraded') return null;
+  return refreshDueAt.getTime() === dueAtOf(record)?.getTime() ? record.endpoint : null;
+}
+
 /** What a record of version 1 did not have. */
 const ADDED_IN_2 = {
   authorizations: [],
+  endpoint: null,
   grantExpiresAt: null,
   idleExpiresAt: null,
   secretExpiresAt: null,

@@ -8,6 +8,7 @@ import type { Vault } from '../vault/vault.ts';
 import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
+import type { RequestGate } from './request-gate.ts';
 import type { Spool, UnsavedAnswers } from './spool.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 
@@ -17,6 +18,8 @@ export interface Surroundings {
   readonly records: RecordStore;
   readonly vault: Vault;
   readonly drivers: ProtocolRegistry;
+  /** Stands before each request that obtains a grant. */
+  readonly gate: RequestGate;
   /** Names this engine in claims. */
   readonly owner: string;
   /** Where answers wait durably that the store cannot take; `null` where there is no folder for it. */

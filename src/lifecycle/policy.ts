@@ -10,6 +10,7 @@ import {
   type StatePath,
 } from './credential.ts';
 import { isUnderWay } from './pending-authorization.ts';
+import { isHeldBack } from './request-gate.ts';
 
 /** Pure decisions: `{ decision, reason }` from a record and an instant. No clock, no randomness, no effects. */
 export interface Decision<D extends string> {
@@ -50,10 +51,15 @@ export function stableFraction(id: string): number {
   return createHash('sha256').update(id).digest().readUInt32BE() / 2 ** 32;
 }
 
-/** When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. */
-export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life): Date {
-  const margin = marginMs(expiresAt.getTime() - issuedAt.getTime());
-  const jitter = JITTER * margin * stableFraction(id);
+/**
+ * When to refresh: expiry − margin − jitter. The jitter, up to a tenth of the margin, only makes it earlier. Where an endpoint's
+ * budget takes `crowdMs` for all of its credentials, the jitter is as wide as that, but never reaches into the first half of the life.
+ */
+export function plannedRefreshAt(id: string, { issuedAt, expiresAt }: Life, crowdMs = 0): Date {
+  const life = expiresAt.getTime() - issuedAt.getTime();
+  const margin = marginMs(life);
+  const spread = Math.max(JITTER * margin, Math.min(crowdMs, life / 2 - margin));
+  const jitter = spread * stableFraction(id);
   return new Date(Math.floor(expiresAt.getTime() - margin - jitter));
 }
 
@@ -244,7 +250,7 @@ export interface Settlement {
 export function settleRefreshed(
   id: string,
   issued: Pick<Issued, 'issuedAt' | 'expiresAt' | 'refreshable' | 'refreshBy' | 'unchangedUntil' | 'idleExpiresAt'>,
-  learnedLifeMs: number | null = null,
+  { learnedLifeMs = null, crowdMs = 0 }: { learnedLifeMs?: number | null; crowdMs?: number } = {},
 ): Settlement {
   const settled = { state: 'valid.fresh', reason: 'refreshed' } as const;
   const { issuedAt, expiresAt, refreshable, refreshBy = null, unchangedUntil = null } = issued;
@@ -255,7 +261,7 @@ export function settleRefreshed(
   const learned = expiresAt === null && refreshBy !== null && learnedLifeMs !== null;
   const by = learned ? earlier(refreshBy, new Date(issuedAt.getTime() + learnedLifeMs)) : refreshBy;
   const life = lifeOf({ issuedAt, expiresAt: refreshable ? earlier(expiresAt, by) : expiresAt });
-  const tokenDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life) : life.expiresAt;
+  const tokenDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life, crowdMs) : life.expiresAt;
   const keptAliveAt = keepAliveAt({ id, issuedAt, refreshable, idleExpiresAt });
   return { ...settled, refreshDueAt: earlier(tokenDueAt, keptAliveAt), retryNotBefore: null };
 }
@@ -345,6 +351,7 @@ export function settleFailed(
         : { state: 'pending.misconfigured', reason, refreshDueAt: null, retryNotBefore: null };
     }
     default:
+      if (isHeldBack(error)) return settleHeldBack(record, error, now, alive);
       if (attempt.singleUse && attempt.sent && isAnswerLost(error)) {
         return settleAnswerLost(
           attempt.healing ? rehealAt(record, error, attempt, now) : healAt(attempt, { ...attempt, sentAt: now }, now),
@@ -368,13 +375,15 @@ function settleTransient(
   attempt: FailedAttempt,
   now: Date,
 ): Settlement {
-  const alive = isAlive(record, now);
+  return settlePassing(record, retryAt(record, error, attempt, now), isAlive(record, now));
+}
+
+function settlePassing(record: CredentialRecord, retryNotBefore: Date, alive: boolean): Settlement {
   const state: StatePath = alive
     ? 'valid.expiringSoon'
     : record.grant === null
       ? 'pending.unverified'
       : 'expired.retrying';
-  const retryNotBefore = retryAt(record, error, attempt, now);
   // The end of the token's life is looked at too, however long the endpoint wants to be left alone.
   const endsFirst = alive && record.expiresAt !== null && record.expiresAt < retryNotBefore;
   return {
@@ -383,6 +392,14 @@ function settleTransient(
     refreshDueAt: endsFirst ? record.expiresAt : retryNotBefore,
     retryNotBefore,
   };
+}
+
+/** After a request that was not made: as before, until the endpoint may be asked. Waiting for one's turn is no failure. */
+function settleHeldBack(record: CredentialRecord, error: CredentialError, now: Date, alive: boolean): Settlement {
+  const retryNotBefore = new Date(now.getTime() + (error.retryAfterMs ?? BACKOFF_FIRST_MS));
+  const waiting = settlePassing(record, retryNotBefore, alive);
+  const inTurn = alive && record.failure === null && error.code === 'ERR_ENDPOINT_BUDGET_SPENT';
+  return inTurn ? { ...waiting, state: 'valid.fresh', reason: 'refreshed' } : waiting;
 }
 
 /** A spent token without an answer: presented again at `retryNotBefore`, by whoever has the claim then. */

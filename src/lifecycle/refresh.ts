@@ -1,5 +1,5 @@
 import { TransientError, toCredentialError, type CredentialError } from '../errors.ts';
-import type { RefreshTraits } from '../protocols/protocol.ts';
+import { endpointKey, type RefreshTraits } from '../protocols/protocol.ts';
 import type { Claim } from '../storage/record-store.ts';
 import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
 import {
@@ -91,7 +91,8 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
     const recovered = await recoverAttempt(surroundings, record, open, traits, claim);
     if (recovered) return recovered;
   }
-  return writeIntent(surroundings, record, input, claim, { traits, last });
+  const endpoint = endpointKey(opened.driver.endpoint(record.config));
+  return writeIntent(surroundings, record, input, claim, { traits, last, endpoint });
 }
 
 /** The machine's view of an answer by another holder, who may be at the next refresh already: to this machine that one is open. */
@@ -149,7 +150,7 @@ async function writeIntent(
   record: CredentialRecord,
   input: ClaimInput,
   claim: Claim,
-  { traits, last }: { traits: RefreshTraits; last: Attempt | null },
+  { traits, last, endpoint }: { traits: RefreshTraits; last: Attempt | null; endpoint: string },
 ): Promise<Outcome> {
   const { records, vault, ports } = surroundings;
   const now = ports.clock.now();
@@ -169,7 +170,7 @@ async function writeIntent(
     closedAt: null,
   };
   // Due from now on: when this holder dies, any scheduler takes over as soon as the claim has run out.
-  const next = revised(record, { state: 'refreshing.claimed', reason: input.reason, refreshDueAt: now }, now);
+  const next = revised(record, { state: 'refreshing.claimed', reason: input.reason, refreshDueAt: now, endpoint }, now);
   const written = await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt });
   // Somebody wrote without a claim, for example a revocation: look again.
   return written
@@ -218,8 +219,13 @@ async function sentRefresh(
   };
   const traits = opened.driver.refreshTraits(plain(opened));
   try {
-    const issued = await sendInTime(() => opened.driver.refresh(driverInput(opened, signal), beforeSend));
-    return await saveGrant(surroundings, { ...current, claim, issued, opened });
+    const isUrgent = attempt.healing && traits.reuseGraceMs > 0;
+    const passage = { isUrgent, isRequested: attempt.reason === 'refreshRequested' };
+    return await surroundings.gate.pass(opened, passage, async () => {
+      const issued = await sendInTime(() => opened.driver.refresh(driverInput(opened, signal), beforeSend));
+      // Before anything else is written: until then the answer exists only in memory.
+      return saveGrant(surroundings, { ...current, claim, issued, opened });
+    });
   } catch (error) {
     if (error instanceof HeldUp) {
       const notSent = { ...current, attempt: { ...current.attempt, phase: 'claimed', sentAt: null } as const };

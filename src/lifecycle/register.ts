@@ -1,5 +1,6 @@
 import { z } from 'zod/v4';
 import { ConfigurationError } from '../errors.ts';
+import { endpointKey } from '../protocols/protocol.ts';
 import { Secret } from '../secret.ts';
 import { SCHEMA_VERSION, type CredentialRecord } from './credential.ts';
 import { eventsOf, type Surroundings } from './effects.ts';
@@ -52,6 +53,7 @@ export async function registerRecord(
     protocol: driver.protocol,
     origin: registration.origin,
     config,
+    endpoint: endpointKey(driver.endpoint(config)),
     state: driver.authorization?.needsPerson(config) === true ? 'pending.authorizing' : 'pending.unverified',
     stateChangedAt: now,
     reason: 'registered',

@@ -17,6 +17,7 @@ import type { EventType } from './events.ts';
 import { attemptPointer, isOpen, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
+import { isHeldBack } from './request-gate.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   isAnswerLost,
@@ -79,6 +80,7 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
   const { records, ports } = surroundings;
   const { attempt, claim, issued } = underWay;
   const { grantExpiresAt = null, idleExpiresAt = null } = issued;
+  const crowdMs = await surroundings.gate.crowdMs(underWay.record.endpoint);
   for (;;) {
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (lifecycleStateOf(record.state) === 'revoked') return discardGrant(surroundings, record, underWay);
@@ -90,7 +92,7 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     const { issuedAt, expiresAt, refreshable } = issued;
     const learned = learnedLifeMs(record, attempt);
     const changes = {
-      ...settleRefreshed(record.id, issued, learned),
+      ...settleRefreshed(record.id, issued, { learnedLifeMs: learned, crowdMs }),
       learnedLifeMs: learned,
       grant: attemptPointer(attempt),
       generation: attempt.generation,
@@ -274,8 +276,14 @@ async function writeFailure(
   underWay: UnderWay,
   { settlement, failure, now }: { settlement: Settlement; failure: CredentialError; now: Date },
 ): Promise<Settled> {
+  const { record } = underWay;
+  // Nothing was sent: no failure of the credential, and no reason to wait longer the next time.
+  if (isHeldBack(failure)) {
+    const changes = settlement.state === 'valid.fresh' ? {} : { failure: recordedFailure(failure, settlement, now) };
+    return writeSettlement(surroundings, underWay, { settlement, changes, types: [] });
+  }
   const changes = {
-    failedAttempts: underWay.record.failedAttempts + 1,
+    failedAttempts: record.failedAttempts + 1,
     failure: recordedFailure(failure, settlement, now),
   };
   return writeSettlement(surroundings, underWay, { settlement, changes, types: ['refresh.failed'] });

@@ -171,6 +171,18 @@ export interface TestResult {
   readonly testedAt: Date;
 }
 
+/** At most `requests` requests in any window of `perMs`. */
+export interface Budget {
+  readonly requests: number;
+  readonly perMs: number;
+}
+
+/** Names what is remembered of an endpoint: host and path, in small letters where case does not count, never a query. */
+export function endpointKey(endpoint: string): string {
+  const url = URL.parse(endpoint);
+  return (url === null || url.host === '' ? endpoint : `${url.host}${url.pathname}`).slice(0, 400);
+}
+
 /** What is known about a test before it is made. */
 export interface TestTraits {
   /**
@@ -221,6 +233,13 @@ export interface ProtocolDriver {
   revoke(input: DriverInput): Promise<'revoked' | 'unsupported'>;
   /** Absent when nobody signs in by this protocol. */
   readonly authorization?: AuthorizationDriver;
+  /** How many refreshes the other side allows at that endpoint; absent or `null` when it is not known to count. */
+  budget?(config: JsonObject): Budget | null;
+  /**
+   * What several credentials share at the other side, with its secret (an OAuth 2.0 client): when it is refused, none of them
+   * can be refreshed. Absent or `null` when a credential stands for itself.
+   */
+  app?(input: Omit<DriverInput, 'signal'>): Secret<string> | null;
   /** Absent when this protocol cannot replace a secret by itself. */
   readonly rotation?: RotationDriver;
   /** Gives back what the driver holds open (connections). Called once, when the engine closes. */

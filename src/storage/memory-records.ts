@@ -6,6 +6,7 @@ import {
   type CredentialId,
   type CredentialRecord,
   dueAtOf,
+  dueEndpointOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
@@ -14,15 +15,17 @@ import { DocumentLedger, KINDS_OF_A_CREDENTIAL } from './documents.ts';
 import { pageOf, parseListing } from './listing.ts';
 import { MemoryDocuments } from './memory-documents.ts';
 import { matchingKey, sortRows, type ListedRow } from './memory-list.ts';
-import type {
-  AccessKeyRecord,
-  Claim,
-  RecordChange,
-  RecordFilter,
-  RecordPage,
-  RecordSeal,
-  RecordStore,
-  StateCounts,
+import {
+  DYING_MS,
+  type AccessKeyRecord,
+  type Claim,
+  type DueRecord,
+  type RecordChange,
+  type RecordFilter,
+  type RecordPage,
+  type RecordSeal,
+  type RecordStore,
+  type StateCounts,
 } from './record-store.ts';
 import { compareTexts, requireStorable } from './texts.ts';
 
@@ -129,20 +132,24 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { now, except = [], interruptedOnly = false } = options;
+    const { now, except = [], among, interruptedOnly = false } = options;
     const { ms } = this.#clock.hostTime();
-    const due = this.#records()
+    const asked = among?.map((id) => this.#rows.get(id)).filter((row) => row !== undefined);
+    const records = asked?.map((row) => parseRecord(row.text)) ?? this.#records();
+    const found = records
       .map((record) => ({
         id: record.id,
         dueAt: dueAtOf(record),
         rank: lifecycleStateOf(record.state) === 'refreshing' ? 0 : 1,
       }))
       .filter(({ id, dueAt, rank }) => {
-        const asked = rank === 0 || !interruptedOnly;
-        return asked && dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms);
-      })
-      .sort((a, b) => a.rank - b.rank || Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id))
-      .slice(0, options.limit);
+        const isAsked = rank === 0 || !interruptedOnly;
+        return isAsked && dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms);
+      });
+    const inOrder = among
+      ? found
+      : found.sort((a, b) => a.rank - b.rank || Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id));
+    const due = inOrder.slice(0, options.limit);
     const claims = await Promise.all(due.map(({ id }) => this.claim(id, options.owner, options.leaseMs)));
     return claims.filter((claim) => claim !== null);
   }
@@ -160,8 +167,29 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
     if (row?.claim.fence === claim.fence) row.claim.owner = null;
   }
 
-  async nextDueAt(): Promise<Date | null> {
-    const due = this.#records().flatMap((record) => dueAtOf(record)?.getTime() ?? []);
+  async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
+    const { now, limit, exceptEndpoints } = options;
+    const { ms } = this.#clock.hostTime();
+    return this.#records()
+      .filter((record) => isListedDue(record, now, exceptEndpoints))
+      .filter((record) => lifecycleStateOf(record.state) !== 'refreshing' || this.#isFree(record.id, ms))
+      .map((record) => ({ record, urgency: urgencyOf(record, now) }))
+      .sort((a, b) => compareTexts(a.urgency, b.urgency))
+      .slice(0, limit)
+      .map(({ record }) => ({
+        credentialId: record.id,
+        endpoint: dueEndpointOf(record),
+        isInterrupted: lifecycleStateOf(record.state) === 'refreshing',
+      }));
+  }
+
+  async countAtEndpoint(endpoint: string): Promise<number> {
+    return this.#records().filter((record) => dueEndpointOf(record) === endpoint).length;
+  }
+
+  async nextDueAt(after?: Date): Promise<Date | null> {
+    const all = this.#records().flatMap((record) => dueAtOf(record)?.getTime() ?? []);
+    const due = after === undefined ? all : all.filter((ms) => ms > after.getTime());
     return due.length === 0 ? null : new Date(due.reduce((a, b) => Math.min(a, b)));
   }
 
@@ -287,6 +315,24 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
       this.#events.push({ seq: this.#newestEvent, text: JSON.stringify(event) });
     }
   }
+}
+
+function isListedDue(record: CredentialRecord, now: Date, exceptEndpoints: readonly string[]): boolean {
+  const dueAt = dueAtOf(record);
+  if (dueAt === null || dueAt > now) return false;
+  const endpoint = dueEndpointOf(record);
+  if (endpoint === null || !exceptEndpoints.includes(endpoint)) return true;
+  return lifecycleStateOf(record.state) === 'valid' && record.expiresAt !== null && record.expiresAt <= now;
+}
+
+/** Sorts as `listDue` says. */
+function urgencyOf(record: CredentialRecord, now: Date): string {
+  const { expiresAt } = record;
+  const isDead = expiresAt === null || expiresAt <= now;
+  const isDying = !isDead && expiresAt.getTime() <= now.getTime() + DYING_MS;
+  const end = expiresAt ?? dueAtOf(record);
+  const isInterrupted = lifecycleStateOf(record.state) === 'refreshing';
+  return `${isInterrupted ? '!' : isDying ? '0' : isDead ? '1' : '2'} ${end?.toISOString() ?? ''} ${record.id}`;
 }
 
 function isFree({ claim }: Row, ms: number): boolean {

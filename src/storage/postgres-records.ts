@@ -6,6 +6,7 @@ import {
   type CredentialId,
   type CredentialRecord,
   dueAtOf,
+  dueEndpointOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
@@ -14,15 +15,17 @@ import { pageOf, parseListing, wordsOf } from './listing.ts';
 import type { Parameter, PostgresDatabase, PostgresTransaction } from './postgres-database.ts';
 import { PostgresDocuments } from './postgres-documents.ts';
 import { postgresListQuery } from './postgres-list.ts';
-import type {
-  AccessKeyRecord,
-  Claim,
-  RecordChange,
-  RecordFilter,
-  RecordPage,
-  RecordSeal,
-  RecordStore,
-  StateCounts,
+import {
+  DYING_MS,
+  type AccessKeyRecord,
+  type Claim,
+  type DueRecord,
+  type RecordChange,
+  type RecordFilter,
+  type RecordPage,
+  type RecordSeal,
+  type RecordStore,
+  type StateCounts,
 } from './record-store.ts';
 import { compareTexts, requireStorable } from './texts.ts';
 
@@ -72,8 +75,8 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     requireStorable(record);
     await this.#database.transaction(async (tx) => {
       const inserted = await tx.run(
-        `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+        `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record, due_endpoint)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
         [record.id, ...columns(record)],
       );
       if (inserted === 0) {
@@ -98,8 +101,9 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
       const before = this.#seal === null ? null : await lockedRecord(tx, record.id);
       const changed = await tx.run(
         `UPDATE records SET revision = $2, state = $3, protocol = $4, owner_id = $5, scope_id = $6, due_at = $7,
-           expires_at = $8, record = $9, claim_owner = CASE WHEN claim_fence = $12 THEN NULL ELSE claim_owner END
-         WHERE id = $1 AND revision = $10 AND ($11::bigint IS NULL OR claim_fence = $11)`,
+           expires_at = $8, record = $9, due_endpoint = $10,
+           claim_owner = CASE WHEN claim_fence = $13 THEN NULL ELSE claim_owner END
+         WHERE id = $1 AND revision = $11 AND ($12::bigint IS NULL OR claim_fence = $12)`,
         [record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
       );
       if (changed === 0) return false;
@@ -164,6 +168,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
+    if (options.among) return this.#claimAmong(options.among, options);
     const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
@@ -188,8 +193,30 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     await this.#database.run(sql, [claim.credentialId, claim.fence]);
   }
 
-  async nextDueAt(): Promise<Date | null> {
-    const text = await this.#text('SELECT min(due_at) AS text FROM records WHERE due_at IS NOT NULL', []);
+  async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
+    const { now, limit, exceptEndpoints } = options;
+    const dying = new Date(now.getTime() + DYING_MS).toISOString();
+    const rows = await this.#database.find<{ id: string; due_endpoint: string | null; state: string }>(
+      `SELECT id, due_endpoint, state FROM records
+       WHERE due_at <= $1 AND (state <> 'refreshing' OR ${IS_FREE}) AND (due_endpoint IS NULL OR due_endpoint <> ALL ($4::text[])
+         OR (expires_at <= $1 AND state = 'valid'))
+       ORDER BY CASE WHEN state = 'refreshing' THEN -1 WHEN expires_at > $2 THEN 2 WHEN expires_at > $1 THEN 0 ELSE 1 END, coalesce(expires_at, due_at), id
+       LIMIT $3`,
+      [now.toISOString(), dying, limit, exceptEndpoints],
+    );
+    return rows.map(({ id, due_endpoint: endpoint, state }) => {
+      return { credentialId: id, endpoint, isInterrupted: state === 'refreshing' };
+    });
+  }
+
+  async countAtEndpoint(endpoint: string): Promise<number> {
+    const sql = 'SELECT count(*)::text AS text FROM records WHERE due_endpoint = $1';
+    return Number(await this.#text(sql, [endpoint]));
+  }
+
+  async nextDueAt(after?: Date): Promise<Date | null> {
+    const sql = 'SELECT min(due_at) AS text FROM records WHERE due_at > $1';
+    const text = await this.#text(sql, [after?.toISOString() ?? '']);
     return text === null ? null : new Date(text);
   }
 
@@ -351,6 +378,21 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     await this.#database.announce(tx);
   }
 
+  async #claimAmong(
+    among: readonly CredentialId[],
+    { limit, owner, leaseMs, now, except = [] }: Parameters<RecordStore['claimDue']>[0],
+  ): Promise<Claim[]> {
+    const rows = await this.#database.find<ClaimRow>(
+      `WITH due AS MATERIALIZED (
+         SELECT id FROM records WHERE id = ANY ($6::text[]) AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
+         ORDER BY array_position($6::text[], id) LIMIT $2 FOR UPDATE SKIP LOCKED)
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
+       FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
+      [now.toISOString(), limit, owner, leaseMs, except, among],
+    );
+    return rows.toSorted((a, b) => among.indexOf(a.id) - among.indexOf(b.id)).map((row) => claimOf(row, owner));
+  }
+
   async #text(sql: string, parameters: readonly Parameter[]): Promise<string | null> {
     const [row] = await this.#database.find<{ text: string | null }>(sql, parameters);
     return row?.text ?? null;
@@ -403,5 +445,6 @@ function columns(record: CredentialRecord): Parameter[] {
     dueAtOf(record)?.toISOString() ?? null,
     record.expiresAt?.toISOString() ?? null,
     encodeRecord(record),
+    dueEndpointOf(record),
   ];
 }

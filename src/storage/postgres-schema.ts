@@ -8,10 +8,11 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE records (
     id text COLLATE "C" PRIMARY KEY, revision bigint NOT NULL, state text NOT NULL, protocol text COLLATE "C" NOT NULL,
     owner_id text COLLATE "C", scope_id text COLLATE "C", due_at text COLLATE "C", expires_at text COLLATE "C",
-    record text NOT NULL,
+    due_endpoint text COLLATE "C", record text NOT NULL,
     claim_fence bigint NOT NULL DEFAULT 0, claim_owner text, claim_until timestamptz NOT NULL DEFAULT '-infinity'
   ) WITH (fillfactor = 80);
   CREATE INDEX records_due ON records (due_at, id) WHERE due_at IS NOT NULL;
+  CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
   CREATE INDEX records_expires ON records (expires_at, id) WHERE expires_at IS NOT NULL;
   CREATE INDEX records_state ON records (state, id);
   CREATE INDEX records_protocol ON records (protocol, id);

@@ -41,6 +41,17 @@ export interface Claim {
   readonly fence: number;
 }
 
+/** A record that is due, and the endpoint that its duty asks (`dueEndpointOf`). */
+export interface DueRecord {
+  readonly credentialId: CredentialId;
+  readonly endpoint: string | null;
+  /** A refresh that somebody began and did not end. */
+  readonly isInterrupted: boolean;
+}
+
+/** A living credential that ends within this time is the most urgent of all. */
+export const DYING_MS = 60_000;
+
 /** One atomic write: the record's next revision, and what belongs to it. */
 export interface RecordChange {
   /** `revision` is the one after `expectedRevision`. */
@@ -127,12 +138,24 @@ export interface RecordStore extends LedgerStore {
     except?: readonly CredentialId[];
     /** Takes nothing but interrupted refreshes; default false. */
     interruptedOnly?: boolean;
+    /** Only those of these ids, at most 1,000, that are still due and free; claimed in this order. */
+    among?: readonly CredentialId[];
   }): Promise<Claim[]>;
+  /**
+   * Up to `limit` records that are due, in the order in which they should be served: first interrupted refreshes that are
+   * free, then, claimed or not, the living that end
+   * within `DYING_MS`, then those whose life has ended or is not known, then the other living; within each the earliest end
+   * first. Leaves out those whose duty asks one of `exceptEndpoints`, but for those whose life has ended while they counted as valid:
+   * their end has to be told.
+   */
+  listDue(options: { now: Date; limit: number; exceptEndpoints: readonly string[] }): Promise<readonly DueRecord[]>;
+  /** Records whose duty asks this endpoint. */
+  countAtEndpoint(endpoint: string): Promise<number>;
   /** Prolongs a claim; false when it is no longer the latest. */
   renewClaim(claim: Claim, leaseMs: number): Promise<boolean>;
   releaseClaim(claim: Claim): Promise<void>;
-  /** Earliest due time of all records, claimed ones too; `null` when nothing is due ever. */
-  nextDueAt(): Promise<Date | null>;
+  /** Earliest due time of all records, claimed ones too, or the earliest later than `after`; `null` when there is none. */
+  nextDueAt(after?: Date): Promise<Date | null>;
 
   lastAttempt(id: CredentialId): Promise<Attempt | null>;
   /** The last `limit` attempts, newest first. */

@@ -7,21 +7,24 @@ import {
   type CredentialId,
   type CredentialRecord,
   dueAtOf,
+  dueEndpointOf,
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import type { Clock, HostTime } from '../ports.ts';
 import { DocumentLedger } from './documents.ts';
 import { pageOf, parseListing, wordsOf } from './listing.ts';
-import type {
-  AccessKeyRecord,
-  Claim,
-  RecordChange,
-  RecordFilter,
-  RecordPage,
-  RecordSeal,
-  RecordStore,
-  StateCounts,
+import {
+  DYING_MS,
+  type AccessKeyRecord,
+  type Claim,
+  type DueRecord,
+  type RecordChange,
+  type RecordFilter,
+  type RecordPage,
+  type RecordSeal,
+  type RecordStore,
+  type StateCounts,
 } from './record-store.ts';
 import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
@@ -134,9 +137,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
+    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false, among } = options;
     const findDue = (host: HostTime): string[] => {
       const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
+      if (among) return this.#sql.dueAmong.all({ ...asked, limit, among: JSON.stringify(among) });
       const interrupted = this.#sql.interrupted.all({ ...asked, limit });
       const left = interruptedOnly ? 0 : limit - interrupted.length;
       return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
@@ -163,8 +167,24 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     await this.#write(() => this.#sql.release.run(claim.credentialId, claim.fence));
   }
 
-  async nextDueAt(): Promise<Date | null> {
-    const text = this.#read(() => this.#sql.nextDue.get());
+  async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
+    const { now, limit } = options;
+    const dying = new Date(now.getTime() + DYING_MS).toISOString();
+    const endpoints = JSON.stringify(options.exceptEndpoints);
+    const { epoch, ms: hostMs } = this.#clock.hostTime();
+    const asked = { now: now.toISOString(), dying, limit, endpoints, epoch, hostMs };
+    const rows = this.#read(() => this.#sql.listDue.all(asked));
+    return rows.map(({ id, due_endpoint: endpoint, state }) => {
+      return { credentialId: id, endpoint, isInterrupted: state === 'refreshing' };
+    });
+  }
+
+  async countAtEndpoint(endpoint: string): Promise<number> {
+    return this.#read(() => this.#sql.countAtEndpoint.get(endpoint)) ?? 0;
+  }
+
+  async nextDueAt(after?: Date): Promise<Date | null> {
+    const text = this.#read(() => this.#sql.nextDue.get(after?.toISOString() ?? ''));
     return text === undefined || text === null ? null : new Date(text);
   }
 
@@ -317,6 +337,7 @@ function columns(record: CredentialRecord): Record<string, string | number | nul
     ownerId: record.ownerId,
     scopeId: record.scopeId,
     dueAt: dueAtOf(record)?.toISOString() ?? null,
+    dueEndpoint: dueEndpointOf(record),
     expiresAt: record.expiresAt?.toISOString() ?? null,
     record: encodeRecord(record),
   };

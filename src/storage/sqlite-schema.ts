@@ -87,6 +87,9 @@ function found(db: Database.Database): void {
 /** Every filter of a list walks an index of its own in order; `documents` is the ledger, `auth_rows` the auth storage. */
 function addSearchLedgerLeasesAndSessions(db: Database.Database): void {
   db.exec(`
+    ALTER TABLE records ADD COLUMN due_endpoint TEXT;
+    CREATE INDEX records_urgent ON records (due_at, expires_at, due_endpoint, state) WHERE due_at IS NOT NULL;
+    CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
     CREATE INDEX records_protocol ON records (protocol, id);
     CREATE INDEX records_expires ON records (expires_at, id) WHERE expires_at IS NOT NULL;
     CREATE TABLE words (word TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (word, id)) STRICT, WITHOUT ROWID;

@@ -4,6 +4,11 @@ import { KINDS_OF_A_CREDENTIAL } from './documents.ts';
 export interface ClaimRow {
   readonly claim_fence: number;
 }
+interface DueRow {
+  readonly id: string;
+  readonly due_endpoint: string | null;
+  readonly state: string;
+}
 interface AccessKeyRow {
   readonly key_id: string;
   readonly hash: Buffer;
@@ -30,7 +35,10 @@ export interface Statements {
   readonly due: Database.Statement<[Named], string>;
   readonly renew: Database.Statement<[Named]>;
   readonly release: Database.Statement<[string, number]>;
-  readonly nextDue: Database.Statement<[], string | null>;
+  readonly dueAmong: Database.Statement<[Named], string>;
+  readonly listDue: Database.Statement<[Named], DueRow>;
+  readonly countAtEndpoint: Database.Statement<[string], number>;
+  readonly nextDue: Database.Statement<[string], string | null>;
   readonly putAttempt: Database.Statement<[string, number, string]>;
   readonly lastAttempt: Database.Statement<[string], string>;
   readonly attempts: Database.Statement<[string, number], string>;
@@ -61,13 +69,13 @@ export function prepareStatements(db: Database.Database): Statements {
   const text = (sql: string): Database.Statement<[string], string> => db.prepare<[string], string>(sql).pluck();
   return {
     insert: db.prepare<[Named]>(
-      `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record)
-       VALUES (@id, @revision, @state, @protocol, @ownerId, @scopeId, @dueAt, @expiresAt, @record) ON CONFLICT DO NOTHING`,
+      `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, due_endpoint, expires_at, record)
+       VALUES (@id, @revision, @state, @protocol, @ownerId, @scopeId, @dueAt, @dueEndpoint, @expiresAt, @record) ON CONFLICT DO NOTHING`,
     ),
     get: text('SELECT record FROM records WHERE id = ?'),
     compareAndSet: db.prepare<[Named]>(
       `UPDATE records SET revision = @revision, state = @state, protocol = @protocol, owner_id = @ownerId, scope_id = @scopeId,
-         due_at = @dueAt, expires_at = @expiresAt, record = @record,
+         due_at = @dueAt, due_endpoint = @dueEndpoint, expires_at = @expiresAt, record = @record,
          claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END
        WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)`,
     ),
@@ -79,6 +87,7 @@ export function prepareStatements(db: Database.Database): Statements {
       `UPDATE records SET claim_owner = @owner, claim_fence = claim_fence + 1, claim_epoch = @epoch, claim_until = @until
        WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
     ),
+    ...dueStatements(db),
     interrupted: dueStatement(db, "state = 'refreshing'"),
     due: dueStatement(db, "state <> 'refreshing'"),
     renew: db.prepare<[Named]>(
@@ -86,7 +95,6 @@ export function prepareStatements(db: Database.Database): Statements {
        WHERE id = @id AND claim_fence = @fence AND claim_owner IS NOT NULL`,
     ),
     release: db.prepare<[string, number]>('UPDATE records SET claim_owner = NULL WHERE id = ? AND claim_fence = ?'),
-    nextDue: db.prepare<[], string | null>('SELECT min(due_at) FROM records WHERE due_at IS NOT NULL').pluck(),
     putAttempt: db.prepare<[string, number, string]>('INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)'),
     lastAttempt: text('SELECT attempt FROM attempts WHERE credential_id = ? ORDER BY fence DESC LIMIT 1'),
     attempts: db
@@ -124,6 +132,30 @@ export function prepareStatements(db: Database.Database): Statements {
       )
       .pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
+  };
+}
+
+/** What the scheduler asks. */
+function dueStatements(db: Database.Database) {
+  return {
+    dueAmong: db
+      .prepare<[Named], string>(
+        `SELECT r.id FROM json_each(@among) a JOIN records r ON r.id = a.value
+         WHERE r.due_at <= @now AND ${IS_FREE} AND r.id NOT IN (SELECT value FROM json_each(@except)) ORDER BY a.key LIMIT @limit`,
+      )
+      .pluck(),
+    // But for who is at an interrupted refresh, all of it is in the index: a backlog is sorted without a look at its records.
+    listDue: db.prepare<[Named], DueRow>(
+      `SELECT id, due_endpoint, state FROM records INDEXED BY records_urgent
+       WHERE due_at <= @now AND (state <> 'refreshing' OR ${IS_FREE})
+         AND (due_endpoint IS NULL OR due_endpoint NOT IN (SELECT value FROM json_each(@endpoints))
+           OR (expires_at <= @now AND state = 'valid'))
+       ORDER BY CASE WHEN state = 'refreshing' THEN -1 WHEN expires_at > @dying THEN 2 WHEN expires_at > @now THEN 0 ELSE 1 END,
+         coalesce(expires_at, due_at), id
+       LIMIT @limit`,
+    ),
+    countAtEndpoint: db.prepare<[string], number>('SELECT count(*) FROM records WHERE due_endpoint = ?').pluck(),
+    nextDue: db.prepare<[string], string | null>('SELECT min(due_at) FROM records WHERE due_at > ?').pluck(),
   };
 }
 

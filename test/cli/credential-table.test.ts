@@ -67,7 +67,7 @@ test('says when nothing is known about an expiry', () => {
 test('explains what is wrong, with the code and what to do', () => {
   expect(troubleLines([sampleRow(), refusedRow('Rotating grant', 'expired.needsUser')], wide)).toEqual([
     'Rotating grant: auth.example refused the grant. [ERR_OAUTH2_INVALID_GRANT]',
-    '  The authorization server refused the grant. Authorize the credential again.',
+    '  The authorization server refused the grant. Sign in again with "credlife authorize", or give a new one with "credlife update".',
   ]);
 });
 

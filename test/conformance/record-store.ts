@@ -1,3 +1,4 @@
+import { describeDueWork } from './due-work.ts';
 import type { RecordFilter, RecordStore } from '../../src/storage/record-store.ts';
 import { eventOf, storeEvent } from '../../src/lifecycle/events.ts';
 import type { Attempt } from '../../src/lifecycle/journal.ts';
@@ -162,6 +163,8 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         expect(await store.nextDueAt()).toEqual(secondsAfter(NOW, -60));
       });
     });
+
+    describeDueWork(() => store);
 
     it('keeps the newest attempt with its phase', async () => {
       const record = aRecord();

@@ -16,7 +16,8 @@ let world: World;
 beforeAll(async () => {
   const clock = new SteppedClock();
   const driver = new ScriptedDriver(() => clock.now());
-  const options = { ports: { clock }, drivers: () => [driver] };
+  // Scheduled tests are no step of these paths.
+  const options = { ports: { clock }, drivers: () => [driver], health: { testEveryMs: 0 } };
   const engine = await openEngine(folder.path, options);
   const other = await OtherHolder.open(join(folder.path, 'credentials.db'), clock, driver);
   const keep = async (): Promise<void> => {

@@ -9,6 +9,9 @@ import { eventually } from '../support/eventually.ts';
 import { MASTER_KEY, openEngine, rotatingEntry, temporaryFolder } from '../support/engine.ts';
 import { Viewer } from './viewer.ts';
 
+// A machine that is busy with other suites is slow, not wrong.
+jest.setTimeout(30_000);
+
 let server: AuthorizationServer;
 let folder: ReturnType<typeof temporaryFolder>;
 let engine: CredentialEngine;

@@ -11,6 +11,9 @@ import { rejectionOf } from '../support/codes.ts';
 import { eventually } from '../support/eventually.ts';
 import { attempt, Viewer } from './viewer.ts';
 
+// A machine that is busy with other suites is slow, not wrong.
+jest.setTimeout(30_000);
+
 let relay: InspectionRelay;
 let port: number;
 let token: string;

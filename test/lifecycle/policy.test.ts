@@ -421,3 +421,49 @@ describe('a rejection that nothing confirms', () => {
     expect(decideUnconfirmedRejection(record, secondsAfter(NOW, secondsLater)).decision).toBe(decision);
   });
 });
+
+describe('a crowd at an endpoint with a budget', () => {
+  const life = { issuedAt: NOW, expiresAt: secondsAfter(NOW, HOUR) };
+  const dues = (crowdMs: number) =>
+    Array.from({ length: 400 }, (_, index) => plannedRefreshAt(`cr_${String(index)}`, life, crowdMs).getTime());
+
+  it('is spread over as much time as the budget takes for it', () => {
+    const planned = dues(600_000);
+    expect(Math.max(...planned) - Math.min(...planned)).toBeGreaterThan(0.95 * 600_000);
+    expect(Math.max(...planned)).toBeLessThanOrEqual(life.expiresAt.getTime() - 15 * 60_000);
+  });
+
+  it('is never refreshed in the first half of a life, however large it is', () => {
+    expect(Math.min(...dues(10 ** 9))).toBeGreaterThanOrEqual(NOW.getTime() + (HOUR * 1_000) / 2);
+    const short = { issuedAt: NOW, expiresAt: secondsAfter(NOW, 20) };
+    expect(plannedRefreshAt('cr_1', short, 10 ** 9)).toEqual(plannedRefreshAt('cr_1', short));
+  });
+
+  it('changes nothing when it is small', () => {
+    expect(dues(1_000)).toEqual(dues(0));
+  });
+});
+
+describe('a request that was kept back', () => {
+  const until = { retryAfterMs: 30_000 };
+  const budget = new TransientError('ERR_ENDPOINT_BUDGET_SPENT', 'spent', until);
+  const circuit = new TransientError('ERR_ENDPOINT_CIRCUIT_OPEN', 'open', until);
+  const valid = aValidRecord(HOUR, { failedAttempts: 7 });
+  const dead = aValidRecord(HOUR, { expiresAt: secondsAfter(NOW, -1) });
+  it.each<[string, CredentialRecord, CredentialError, string]>([
+    ['a living token that only waits for its turn is as fresh as before', valid, budget, 'valid.fresh'],
+    ['a living token behind a failing endpoint is expiring', valid, circuit, 'valid.expiringSoon'],
+    ['a living token that had failed before stays so', { ...valid, failure }, budget, 'valid.expiringSoon'],
+    ['a dead token is retried', dead, circuit, 'expired.retrying'],
+    ['a credential without a grant stays unverified', aRecord(), budget, 'pending.unverified'],
+  ])('%s', (_, record, error, state) => {
+    const kept = { ...attempt, sent: false, singleUse: true, healing: true, inDoubt: true };
+    const settlement = settleFailed(record, error, kept, NOW);
+    expect(settlement).toMatchObject({ state, retryNotBefore: secondsAfter(NOW, 30) });
+  });
+
+  it('looks again at the end of a life that comes first', () => {
+    const dying = aValidRecord(HOUR, { expiresAt: secondsAfter(NOW, 5) });
+    expect(settleFailed(dying, circuit, attempt, NOW).refreshDueAt).toEqual(dying.expiresAt);
+  });
+});

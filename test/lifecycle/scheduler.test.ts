@@ -18,6 +18,9 @@ let clock: SteppedClock;
 let ours: Stores;
 let theirs: Stores;
 let woken: { id: string; at: Date }[];
+/** Endpoints that must not be asked, and those that are being tried. */
+const shut = new Set<string>();
+const tried = new Set<string>();
 
 beforeEach(() => {
   folder = temporaryFolder();
@@ -25,6 +28,8 @@ beforeEach(() => {
   ours = openSqlite(join(folder.path, 'c.db'), clock);
   theirs = openSqlite(join(folder.path, 'c.db'), clock);
   woken = [];
+  shut.clear();
+  tried.clear();
 });
 
 afterEach(async () => {
@@ -44,6 +49,7 @@ function start(run: (id: string) => Promise<void> = () => NEVER): Scheduler {
       return run(claim.credentialId);
     },
     busy: () => [],
+    openness: (endpoint) => Promise.resolve({ waitMs: shut.has(endpoint) ? 60_000 : 0, isTried: tried.has(endpoint) }),
   });
   scheduler.start();
   return scheduler;
@@ -75,7 +81,10 @@ it('takes over what another process died at within five seconds, however long it
 
 it('takes over an interrupted refresh although its places are full of slow ones and hundreds are overdue', async () => {
   for (let count = 0; count < 100; count += 1)
-    await theirs.records.insert(aRecord({ id: `slow-${String(count)}`, refreshDueAt: secondsAfter(NOW, -60) }), []);
+    await theirs.records.insert(
+      aRecord({ id: `slow-${String(count)}`, refreshDueAt: secondsAfter(NOW, -60), endpoint: `as-${String(count)}` }),
+      [],
+    );
   await theirs.records.insert(aRecord({ id: 'z-died' }), []);
   start();
   await clock.advance(1_000);
@@ -99,11 +108,54 @@ it('takes what was interrupted before what is overdue for longer', async () => {
 
 it('asks a store in which nothing changes for its change mark only', async () => {
   await theirs.records.insert(aRecord({ id: 'cr', refreshDueAt: secondsAfter(NOW, 3_600) }), []);
-  const looks = jest.spyOn(SqliteRecordStore.prototype, 'claimDue');
+  const looks = jest.spyOn(SqliteRecordStore.prototype, 'listDue');
   start();
   await clock.advance(60_000);
   expect(looks.mock.calls.length).toBeLessThanOrEqual(6);
 });
+
+it('begins eight at one endpoint, and those of other endpoints beside them', async () => {
+  for (let count = 0; count < 20; count += 1) await overdue(`a-${String(count).padStart(2, '0')}`, 'one');
+  await overdue('b', 'other');
+  start();
+  await clock.advance(0);
+  expect(woken.map(({ id }) => id).filter((id) => id.startsWith('a'))).toHaveLength(8);
+  expect(woken.map(({ id }) => id)).toContain('b');
+});
+
+it('passes over an endpoint that is shut, however much waits there, and looks again when it opens', async () => {
+  for (let count = 0; count < 300; count += 1) await overdue(`a-${String(count).padStart(3, '0')}`, 'shut');
+  await overdue('b', 'other');
+  shut.add('shut');
+  start();
+  await clock.advance(50_000);
+  expect(woken.map(({ id }) => id)).toEqual(['b']);
+  shut.clear();
+  await clock.advance(11_000);
+  expect(woken).toHaveLength(9);
+});
+
+it('takes over an interrupted refresh at an endpoint that is shut: it may have to heal at once', async () => {
+  await overdue('a', 'shut');
+  await theirs.records.insert(aRecord({ id: 'died', endpoint: 'shut' }), []);
+  await dieInRefresh('died');
+  shut.add('shut');
+  start();
+  await clock.advance(LEASE_MS + 1_000);
+  expect(woken.map(({ id }) => id)).toEqual(['died']);
+});
+
+it('begins one at a time at an endpoint that is being tried', async () => {
+  for (let count = 0; count < 5; count += 1) await overdue(`a-${String(count)}`, 'tried');
+  tried.add('tried');
+  start();
+  await clock.advance(30_000);
+  expect(woken.map(({ id }) => id)).toEqual(['a-0']);
+});
+
+async function overdue(id: string, endpoint: string): Promise<void> {
+  await theirs.records.insert(aRecord({ id, endpoint, refreshDueAt: secondsAfter(NOW, -60) }), []);
+}
 
 it('wakes a credential at its due time, also when the wall clock jumped there', async () => {
   await theirs.records.insert(aRecord({ id: 'cr', refreshDueAt: secondsAfter(NOW, 3_600) }), []);

@@ -18,6 +18,7 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     tags: [],
     origin: 'registered',
     config: { issuer: 'https://as.example', grantType: 'client_credentials', clientId: 'c' },
+    endpoint: 'as.example/',
     state: 'pending.unverified',
     stateChangedAt: NOW,
     reason: 'registered',

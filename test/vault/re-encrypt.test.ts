@@ -6,6 +6,8 @@ import { encodeSealedGrant } from '../../src/lifecycle/sealed-grant.ts';
 import { silentLogger, systemFetch, systemRandom } from '../../src/ports.ts';
 import { OAuth2Driver } from '../../src/protocols/oauth2/driver.ts';
 import { ProtocolRegistry } from '../../src/protocols/protocol.ts';
+import { Budgets } from '../../src/resilience/budgets.ts';
+import { EndpointGate } from '../../src/resilience/endpoint-gate.ts';
 import { Secret } from '../../src/secret.ts';
 import type { KeyProgress } from '../../src/vault/key-work.ts';
 import { TestClock } from '../support/clock.ts';
@@ -185,9 +187,11 @@ it('gives a reader that holds the record of before the value of now (F54)', asyn
   await other.keys.reEncrypt();
   const ports = { clock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
   const drivers = new ProtocolRegistry([new OAuth2Driver(ports)]);
+  const { records } = one.stores;
+  const gate = new EndpointGate({ ports, records, vault: one.vault, budgets: new Budgets([]) });
   const planHealth = (): { testDueAt: null; noticeDueAt: null } => ({ testDueAt: null, noticeDueAt: null });
   const surroundings: Surroundings = {
-    ...{ ports, records: one.stores.records, vault: one.vault, drivers, owner: 'reader', planHealth },
+    ...{ ports, records, vault: one.vault, drivers, gate, owner: 'reader', planHealth },
     ...{ spool: null, unsaved: new UnsavedAnswers() },
   };
   const opened = await openRecord(surroundings, before);

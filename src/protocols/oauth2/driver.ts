@@ -7,6 +7,7 @@ import { DEFAULT_BOUNDS } from '../bounded-fetch.ts';
 import { describeSkew } from '../clock-skew.ts';
 import type {
   BeforeSend,
+  Budget,
   Confirmation,
   DriverInput,
   Entered,
@@ -94,7 +95,7 @@ export class OAuth2Driver implements ProtocolDriver {
   }
 
   /** What the provider allows all credentials of a client together; quotas of single tokens are no matter of an endpoint. */
-  budget(config: JsonObject): { requests: number; perMs: number } | null {
+  budget(config: JsonObject): Budget | null {
     const quota = quotasOf(parseOAuth2Config(config)).find(({ per }) => per === 'client');
     return quota === undefined ? null : { requests: quota.requests, perMs: quota.perMs };
   }
@@ -107,6 +108,15 @@ export class OAuth2Driver implements ProtocolDriver {
       reuseGraceMs: opened.config.reuseGraceMs,
       deadlineMs: DEFAULT_BOUNDS.deadlineMs,
     };
+  }
+
+  /** The client as the token endpoint knows it. */
+  app(input: Omit<DriverInput, 'signal'>): Secret<string> {
+    const { config, secret } = open({ ...input, signal: NEVER });
+    const { clientSecret = null, clientKey = null, tlsCertificate = null } = secret;
+    return Secret.of(
+      canonicalJson([this.endpoint(input.config), config.clientId, clientSecret, clientKey, tlsCertificate]),
+    );
   }
 
   async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {

@@ -63,6 +63,18 @@ test('F02 a hundred callers in one process and ten other processes make one requ
   await Promise.all(processes.map((process) => process.close()));
 }, 40_000);
 
+test('F02 a hundred callers in each of ten processes make one request for one expired token', async () => {
+  const { id, verdicts } = await register();
+  const processes = await Promise.all(Array.from({ length: 10 }, () => EngineProcess.start(folder.path)));
+  await Promise.all(processes.map((process) => process.ask('use', id)));
+  endLife();
+  await issuer.setFaults({ latencyMs: [300, 300] });
+  const answers = await Promise.all(processes.map((process) => process.ask('useMany', id, 100)));
+  expect(answers.flat()).toEqual(Array.from({ length: 1_000 }, () => 2));
+  expect(await verdicts()).toEqual(['rotated']);
+  await Promise.all(processes.map((process) => process.close()));
+}, 60_000);
+
 test('F02 a caller waits thirty seconds at most for another holder', async () => {
   const { id, verdicts } = await register();
   const { epoch, ms } = clock.hostTime();

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../../src/json.ts';
 import type { BeforeSend, Issued, ProtocolDriver, TestResult } from '../../../src/protocols/protocol.ts';
 import { Secret } from '../../../src/secret.ts';
 
@@ -10,15 +11,17 @@ export class ScriptedDriver implements ProtocolDriver {
   script: (beforeSend: BeforeSend) => Promise<Issued> = () => Promise.reject(new Error('not scripted'));
   testSucceeds = true;
   readonly #now: () => Date;
+  #places = 0;
 
   constructor(now: () => Date) {
     this.#now = now;
   }
 
-  parseConfig = () => ({});
+  /** Each credential at an endpoint of its own: what one path does to its endpoint is nothing to the next. */
+  parseConfig = () => ({ place: (this.#places += 1) });
   parseSecret = () => ({ token: 'registered' });
   identity = () => ({});
-  endpoint = () => 'scripted';
+  endpoint = ({ place }: JsonObject) => `scripted ${JSON.stringify(place)}`;
   refreshTraits = () => ({ spends: Secret.of('token'), reuseGraceMs: DAYS_30_MS, deadlineMs: 1_000 });
   material = () => ({ headers: {} });
   confirm = () => Promise.resolve('unconfirmable' as const);

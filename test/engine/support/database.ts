@@ -20,6 +20,8 @@ export interface SeenDatabase {
   recordOf(id: string): Record<string, unknown>;
   /** The record's settings as stored. */
   configOf(id: string): object;
+  /** The record as stored. */
+  record(id: string): object;
   secretsOf(id: string): { field: string; generation: number }[];
   /** Runs a statement that changes it behind the engine's back. */
   execute(sql: string, ...parameters: unknown[]): void;
@@ -44,6 +46,7 @@ export function openDatabase(folder: string): SeenDatabase {
       JSON.parse(pluck('SELECT record FROM records WHERE id = ?').get(id) ?? '{}') as Record<string, unknown>,
     configOf: (id) =>
       JSON.parse(pluck(`SELECT record ->> 'config' FROM records WHERE id = ?`).get(id) ?? '{}') as object,
+    record: (id) => JSON.parse(pluck('SELECT record FROM records WHERE id = ?').get(id) ?? '{}') as object,
     secretsOf: (id) =>
       db
         .prepare<unknown[], { field: string; generation: number }>(

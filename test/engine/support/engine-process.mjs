@@ -2,9 +2,9 @@
 import { createRequire } from 'node:module';
 
 const { CredentialEngine } = createRequire(import.meta.url)('../../../dist/src/index.js');
-const { database, masterKey, keeper } = JSON.parse(process.argv[2]);
+const { database, masterKey, keeper, budgets } = JSON.parse(process.argv[2]);
 
-const engine = await CredentialEngine.open({ database, masterKey: Buffer.from(masterKey, 'hex'), keeper });
+const engine = await CredentialEngine.open({ database, masterKey: Buffer.from(masterKey, 'hex'), keeper, budgets });
 engine.on('*', (event) => send({ event }));
 
 function send(message) {
@@ -13,11 +13,22 @@ function send(message) {
 
 const verbs = {
   use: async (id) => (await engine.use(id)).generation,
+  /** That many callers at once. What each got: a generation, or the code of its error. */
+  useMany: (id, callers) =>
+    Promise.all(
+      Array.from({ length: callers }, () =>
+        engine.use(id).then(
+          (used) => used.generation,
+          (error) => error.code,
+        ),
+      ),
+    ),
   refresh: async (id) => (await engine.refresh(id)).generation,
   get: (id) => engine.get(id),
   authorize: (id, options) => engine.authorize(id, options),
   reauthorize: (id, answer) => engine.reauthorize(id, answer),
   reportRejected: (id, generation) => engine.reportRejected(id, generation),
+  webhooks: (verb, ...args) => engine.webhooks[verb](...args),
   adopt: (entry) => engine.adopt(entry),
   /** Refreshes each credential again and again, until the process is killed. */
   hammer: (ids) => {

@@ -1,10 +1,22 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { EngineOptions } from '../../../src/engine.ts';
 import type { CredentialEvent } from '../../../src/lifecycle/events.ts';
 import { MASTER_KEY } from '../../support/engine.ts';
 
-type Verb = 'use' | 'refresh' | 'get' | 'reportRejected' | 'authorize' | 'reauthorize' | 'adopt' | 'hammer' | 'close';
+type Verb =
+  | 'webhooks'
+  | 'use'
+  | 'useMany'
+  | 'refresh'
+  | 'get'
+  | 'reportRejected'
+  | 'authorize'
+  | 'reauthorize'
+  | 'adopt'
+  | 'hammer'
+  | 'close';
 
 interface Message {
   readonly ready?: true;
@@ -27,11 +39,15 @@ export class EngineProcess {
     this.#child = child;
   }
 
-  static async start(folder: string, options: { keeper?: boolean } = {}): Promise<EngineProcess> {
+  static async start(
+    folder: string,
+    options: { keeper?: boolean; budgets?: EngineOptions['budgets'] } = {},
+  ): Promise<EngineProcess> {
     const settings = {
       database: join(folder, 'credentials.db'),
       masterKey: MASTER_KEY.toString('hex'),
       keeper: options.keeper ?? false,
+      budgets: options.budgets ?? [],
     };
     const child = fork(join(__dirname, 'engine-process.mjs'), [JSON.stringify(settings)], {
       execArgv: [],

@@ -15,13 +15,13 @@ import {
 } from './effects.ts';
 import type { EventType } from './events.ts';
 import { attemptPointer, isOpen, type Attempt } from './journal.ts';
+import { learnedLifeMs } from './learned-life.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   isAnswerLost,
-  learnedLifeMs,
   leavesDoubt,
   recordedFailure,
   settleAnswerLost,

@@ -42,8 +42,14 @@ const ZONES = [
   {
     target: './src/protocols',
     from: './src',
-    except: ['./protocols', './ports.ts', './errors.ts', './secret.ts', './json.ts'],
+    except: ['./protocols', './outbound', './ports.ts', './errors.ts', './secret.ts', './json.ts'],
     message: 'A protocol knows neither storage nor lifecycle nor any face (docs/architecture.md).',
+  },
+  {
+    target: './src/outbound',
+    from: './src',
+    except: ['./outbound', './ports.ts', './errors.ts'],
+    message: 'The outbound policy serves every protocol and knows none.',
   },
   ...PROTOCOLS.map((protocol) => ({
     target: `./src/protocols/${protocol}`,

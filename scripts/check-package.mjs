@@ -18,6 +18,7 @@ const MAY_BE_PUBLISHED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   /^bin\/[\w-]+\.cjs$/,
   /^dist\/(src|credentials|nodes)\/[\w./-]+\.(js|d\.ts)$/,
+  /^dist\/src\/protocols\/oauth2\/profiles\/[\w-]+\.json$/,
   /^dist\/(credentials|nodes)\/[\w./-]+\.(svg|png|node\.json)$/,
   /^docs\/[\w./-]+\.(md|svg|png)$/,
 ];

@@ -1,6 +1,6 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { LookupFunction, Socket } from 'node:net';
 import { pipeline, Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 
@@ -18,27 +18,28 @@ export class NotSentError extends Error {
   }
 }
 
+export interface ConnectedInit extends RequestInit {
+  /** Finds the addresses to connect to. */
+  readonly lookup?: LookupFunction;
+  /** The client certificate that the connection shows, with its key: PEM texts. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
 /**
  * A fetch that connects first, then asks, and then writes the whole request in one turn of the event loop: between the last
  * question and the write no other work of this process can come. The global `fetch` connects at some time after it was called,
  * and a busy process may be held up there for longer than its right to send lasts.
  *
- * With `tls` it shows that client certificate, on a connection of its own.
- *
- * It follows no redirect, keeps connections for the next request, and decodes gzip, deflate and br as `fetch` does.
+ * Each request has a connection of its own: one that was kept may have been closed by the other side just now, and then
+ * nobody could say whether the request was read. It follows no redirect, and decodes gzip, deflate and br as `fetch` does.
  *
  * @throws NotSentError when it could not connect, or `beforeWrite` or its answer threw
  */
-export async function connectedFetch(
-  url: string,
-  init: RequestInit,
-  beforeWrite: BeforeWrite,
-  tls?: { readonly cert: string; readonly key: string },
-): Promise<Response> {
-  const { signal } = init;
-  const asked = new Request(url, { ...init, signal: null });
+export async function connectedFetch(url: string, init: ConnectedInit, beforeWrite: BeforeWrite): Promise<Response> {
+  const { signal, lookup, tls, ...plain } = init;
+  const asked = new Request(url, plain);
   const body = Buffer.from(await asked.arrayBuffer());
-  const request = requestOf(asked, signal ?? undefined, tls);
+  const request = requestOf(asked, { ...tls, ...(lookup && { lookup }), ...(signal && { signal }) });
   const answer = answerTo(request);
   // Heard again below, or not at all when nothing was sent.
   answer.catch(() => undefined);
@@ -67,17 +68,11 @@ async function beforeLeaving<T>(request: ClientRequest, step: () => T | Promise<
   }
 }
 
-function requestOf(
-  asked: Request,
-  signal: AbortSignal | undefined,
-  tls: { readonly cert: string; readonly key: string } | undefined,
-): ClientRequest {
+function requestOf(asked: Request, connecting: RequestOptions): ClientRequest {
   const url = new URL(asked.url);
   const headers = { 'accept-encoding': 'gzip, deflate, br', ...Object.fromEntries(asked.headers) };
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  // A connection that showed a certificate is nobody else's.
-  const certificate = tls && { ...tls, agent: false };
-  return send(url, { method: asked.method, headers, ...(signal && { signal }), ...certificate });
+  return send(url, { method: asked.method, headers, ...connecting, agent: false });
 }
 
 function answerTo(request: ClientRequest): Promise<IncomingMessage> {

@@ -7,6 +7,7 @@ import { retentionSchema, type RetentionOptions } from './maintenance/retention.
 import type { CredentialSummary } from './client.ts';
 import type { CredentialId, StatePath } from './lifecycle/credential.ts';
 import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
+import type { OutboundOptions } from './outbound/policy.ts';
 import type { Ports } from './ports.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
 import { requireBudgets, type EndpointBudget } from './resilience/budgets.ts';
@@ -38,6 +39,8 @@ export interface EngineOptions {
   /** How much of the past is kept. */
   readonly retention?: RetentionOptions;
   readonly ports?: Partial<Ports>;
+  /** Where requests may go: docs/outbound.md. By default wherever an owner typed, but link-local and cloud-metadata addresses. */
+  readonly outbound?: OutboundOptions;
   /** How many refreshes an endpoint gets from all processes on this database; without a budget, as many as are due. */
   readonly budgets?: readonly EndpointBudget[];
   /** Drivers of protocols that this package does not speak, beside its own. */
@@ -70,7 +73,7 @@ export interface Registered {
 
 const OPTIONS = new Set([
   ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'spoolFolder', 'health', 'retention'],
-  ...['ports', 'drivers', 'budgets'],
+  ...['ports', 'drivers', 'outbound', 'budgets'],
 ]);
 const DAY_MS = 86_400_000;
 

@@ -3,6 +3,7 @@ import { requireDrivers, spoolFolderOf, type EngineOptions } from './engine-opti
 import type { Surroundings } from './lifecycle/effects.ts';
 import { plannedHealth } from './lifecycle/health-policy.ts';
 import { UnsavedAnswers } from './lifecycle/spool.ts';
+import { withOutboundPolicy } from './outbound/outbound-fetch.ts';
 import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
 import { ProtocolRegistry } from './protocols/protocol.ts';
 import { Budgets } from './resilience/budgets.ts';
@@ -25,7 +26,7 @@ const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: 
 
 /** Opens stores and vault, and puts the drivers, the gate and the spool beside them. The options have been checked. */
 export async function openParts(options: EngineOptions): Promise<EngineParts> {
-  const ports: Ports = { ...DEFAULT_PORTS, ...options.ports };
+  const ports = withOutboundPolicy({ ...DEFAULT_PORTS, ...options.ports }, options.outbound);
   const drivers = new ProtocolRegistry(requireDrivers(ownDrivers(ports), options.drivers?.(ports) ?? []));
   const { database } = options;
   const stores = typeof database === 'string' ? await openStores(database, ports) : database;

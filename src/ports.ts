@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
 import { uptime } from 'node:os';
+import type { Agent } from 'undici';
 import { connectedFetch, type BeforeWrite } from './connected-fetch.ts';
 
 export { NotSentError } from './connected-fetch.ts';
@@ -41,6 +43,13 @@ export interface ClientTls {
 export interface FetchInit extends RequestInit {
   /** Connects with this client certificate, on a connection that serves this request alone. */
   readonly tls?: ClientTls;
+  /** Host of the remote document that named the URL; absent when an owner typed it. Read by the outbound policy. */
+  readonly learnedFrom?: string;
+  /**
+   * Finds the addresses to connect to. Connections are kept and shared by requests that bring the same function, but for those
+   * with `tls` or `beforeWrite`: they have a connection of their own.
+   */
+  readonly lookup?: LookupFunction;
   /**
    * Called once, when the connection stands and nothing has left yet. What it answers is called in the same turn in which the
    * first byte is written. When either throws, nothing is sent. Only a fetch that `connectsFirst` knows it.
@@ -80,14 +89,26 @@ export const systemRandom: RandomSource = { bytes: (length) => randomBytes(lengt
 export const systemFetch: Fetch = Object.assign(fetchOfSystem, { connectsFirst: true });
 
 function fetchOfSystem(url: string, init: FetchInit = {}): Promise<Response> {
-  const { beforeWrite = allow, tls, ...plain } = init;
-  const isPlain = init.beforeWrite === undefined && tls === undefined;
+  const { beforeWrite, ...rest } = init;
   // Node's own fetch can neither say when it is connected nor show a certificate.
-  return isPlain ? globalThis.fetch(url, plain) : connectedFetch(url, plain, beforeWrite, tls);
+  if (beforeWrite !== undefined || rest.tls !== undefined) return connectedFetch(url, rest, beforeWrite ?? allow);
+  return rest.lookup === undefined ? globalThis.fetch(url, rest) : fetchByLookup(url, rest, rest.lookup);
 }
 
 function allow(): Promise<() => void> {
   return Promise.resolve(noop);
+}
+
+const agents = new WeakMap<LookupFunction, Agent>();
+
+/** Node's own fetch takes no look-up; that of the package which it is made of does. */
+async function fetchByLookup(url: string, init: FetchInit, lookup: LookupFunction): Promise<Response> {
+  const undici = await import('undici');
+  const agent = agents.get(lookup) ?? new undici.Agent({ connect: { lookup } });
+  agents.set(lookup, agent);
+  // The package's types and those of Node differ in what neither of them uses here.
+  const fetch: (url: string, init: object) => Promise<Response> = undici.fetch;
+  return fetch(url, { ...init, dispatcher: agent });
 }
 
 export const silentLogger: Logger = { debug: noop, info: noop, warn: noop, error: noop };

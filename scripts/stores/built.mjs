@@ -39,6 +39,7 @@ export function aRecord(overrides) {
       grantExpiresAt: null,
       idleExpiresAt: null,
       secretExpiresAt: null,
+      learnedLifeMs: null,
       refreshDueAt: null,
       testDueAt: null,
       rotationDueAt: null,

@@ -58,7 +58,7 @@ function authorizedChanges(
 ): Partial<CredentialRecord> {
   const { issuedAt, expiresAt, refreshable, grantExpiresAt = null, idleExpiresAt = null } = issued;
   return {
-    ...settleRefreshed(record.id, issued),
+    ...settleRefreshed(record.id, issued, { learnedLifeMs: record.learnedLifeMs }),
     reason: 'authorized',
     grant: attemptPointer(attempt),
     generation: attempt.generation,

@@ -148,6 +148,8 @@ export interface CredentialRecord {
   readonly idleExpiresAt: Date | null;
   /** When what its owner entered ends (password, key, certificate); `null` when not known. */
   readonly secretExpiresAt: Date | null;
+  /** How long grants last whose life the other side does not state, learned from its refusals; `null` when not known. */
+  readonly learnedLifeMs: number | null;
   /** When the scheduler has to look at the grant next: refresh, recovery, or the end of its life; `null` for never. */
   readonly refreshDueAt: Date | null;
   /** When the next scheduled test is due. */
@@ -232,6 +234,7 @@ const recordSchema = z.strictObject({
   grantExpiresAt: instant.nullable(),
   idleExpiresAt: instant.nullable(),
   secretExpiresAt: instant.nullable(),
+  learnedLifeMs: z.int().positive().nullable(),
   refreshDueAt: instant.nullable(),
   testDueAt: instant.nullable(),
   rotationDueAt: instant.nullable(),
@@ -291,6 +294,7 @@ const ADDED_IN_2 = {
   grantExpiresAt: null,
   idleExpiresAt: null,
   secretExpiresAt: null,
+  learnedLifeMs: null,
   testDueAt: null,
   rotationDueAt: null,
   noticeDueAt: null,

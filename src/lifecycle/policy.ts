@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CredentialError, ErrorCode } from '../errors.ts';
+import type { Issued } from '../protocols/protocol.ts';
 import {
   lifecycleStateOf,
   type CredentialRecord,
@@ -130,10 +131,23 @@ function decideRefreshBeside(record: CredentialRecord, now: Date, backingOff: bo
   const serve = { decision: 'serve', reason: record.reason } as const;
   if (!record.refreshable || backingOff || record.state === 'valid.degraded') return serve;
   if (isReached(keepAliveAt(record), now)) return { decision: 'serveAndRefresh', reason: 'keepAlive' };
-  if (!life || now.getTime() < earliestRefreshMs(life)) return serve;
-  if (life.expiresAt.getTime() - now.getTime() < forcedMs(life))
-    return { decision: 'refreshFirst', reason: 'refreshDue' };
-  return now >= plannedRefreshAt(record.id, life) ? { decision: 'serveAndRefresh', reason: 'refreshDue' } : serve;
+  const nowMs = now.getTime();
+  const ahead = { decision: 'serveAndRefresh', reason: 'refreshDue' } as const;
+  if (life && nowMs >= earliestRefreshMs(life)) {
+    if (life.expiresAt.getTime() - nowMs < forcedMs(life)) return { decision: 'refreshFirst', reason: 'refreshDue' };
+    if (now >= plannedRefreshAt(record.id, life)) return ahead;
+  }
+  return nowMs >= plannedByMs(record) ? ahead : serve;
+}
+
+/** When a fresh grant is due by its record: earlier than its life tells when a part of it ends, or nobody states its life. */
+function plannedByMs({ state, refreshDueAt }: CredentialRecord): number {
+  return state === 'valid.fresh' && refreshDueAt !== null ? refreshDueAt.getTime() : Infinity;
+}
+
+function earlier(a: Date | null, b: Date | null): Date | null {
+  if (a === null || b === null) return a ?? b;
+  return a < b ? a : b;
 }
 
 /**
@@ -149,6 +163,7 @@ export function servedUntilMs(record: CredentialRecord, now: Date): number {
     record.retryNotBefore?.getTime(),
     keepAliveAt(record)?.getTime(),
     ...(life && record.refreshable ? refreshTurns(life, record, nowMs) : []),
+    ...(record.refreshable ? [plannedByMs(record)] : []),
   ];
   return Math.min(...turns.map((turn) => (turn !== undefined && turn > nowMs ? turn : Infinity)));
 }
@@ -237,15 +252,21 @@ export interface Settlement {
 /** After a grant was committed: fresh until its refresh is due, or until it ends when it cannot be refreshed. */
 export function settleRefreshed(
   id: string,
-  issued: { issuedAt: Date; expiresAt: Date | null; refreshable: boolean; idleExpiresAt?: Date | null },
-  crowdMs = 0,
+  issued: Pick<Issued, 'issuedAt' | 'expiresAt' | 'refreshable' | 'refreshBy' | 'unchangedUntil' | 'idleExpiresAt'>,
+  { learnedLifeMs = null, crowdMs = 0 }: { learnedLifeMs?: number | null; crowdMs?: number } = {},
 ): Settlement {
-  const life = lifeOf(issued);
-  const tokenDueAt = life === null ? null : issued.refreshable ? plannedRefreshAt(id, life, crowdMs) : life.expiresAt;
-  const keptAliveAt = keepAliveAt({ ...issued, id, idleExpiresAt: issued.idleExpiresAt ?? null });
-  const refreshDueAt =
-    tokenDueAt && keptAliveAt && keptAliveAt < tokenDueAt ? keptAliveAt : (tokenDueAt ?? keptAliveAt);
-  return { state: 'valid.fresh', reason: 'refreshed', refreshDueAt, retryNotBefore: null };
+  const settled = { state: 'valid.fresh', reason: 'refreshed' } as const;
+  const { issuedAt, expiresAt, refreshable, refreshBy = null, unchangedUntil = null } = issued;
+  const { idleExpiresAt = null } = issued;
+  if (refreshable && unchangedUntil !== null) {
+    return { ...settled, refreshDueAt: unchangedUntil, retryNotBefore: unchangedUntil };
+  }
+  const learned = expiresAt === null && refreshBy !== null && learnedLifeMs !== null;
+  const by = learned ? earlier(refreshBy, new Date(issuedAt.getTime() + learnedLifeMs)) : refreshBy;
+  const life = lifeOf({ issuedAt, expiresAt: refreshable ? earlier(expiresAt, by) : expiresAt });
+  const tokenDueAt = life === null ? null : refreshable ? plannedRefreshAt(id, life, crowdMs) : life.expiresAt;
+  const keptAliveAt = keepAliveAt({ id, issuedAt, refreshable, idleExpiresAt });
+  return { ...settled, refreshDueAt: earlier(tokenDueAt, keptAliveAt), retryNotBefore: null };
 }
 
 /** After the end of a life that nothing can prolong, or nothing yet. */

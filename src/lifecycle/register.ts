@@ -81,6 +81,7 @@ export async function registerRecord(
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    learnedLifeMs: null,
     refreshDueAt: null,
     testDueAt: null,
     rotationDueAt: planRotation({ createdAt: now, rotatedAt: null, secretExpiresAt: null, policy }, now)?.at ?? null,

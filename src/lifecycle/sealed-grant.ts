@@ -14,6 +14,8 @@ const sealedGrantSchema = z.strictObject({
   grantExpiresAt: instant.nullable().default(null),
   idleExpiresAt: instant.nullable().default(null),
   secretExpiresAt: instant.nullable().default(null),
+  refreshBy: instant.nullable().default(null),
+  unchangedUntil: instant.nullable().default(null),
 });
 
 /** A grant is sealed with its own facts, so that an answer that was stored but not yet pointed at can still be committed. */
@@ -26,6 +28,8 @@ export function encodeSealedGrant(issued: Issued): Secret<JsonObject> {
     grantExpiresAt: issued.grantExpiresAt?.toISOString() ?? null,
     idleExpiresAt: issued.idleExpiresAt?.toISOString() ?? null,
     secretExpiresAt: issued.secretExpiresAt?.toISOString() ?? null,
+    refreshBy: issued.refreshBy?.toISOString() ?? null,
+    unchangedUntil: issued.unchangedUntil?.toISOString() ?? null,
   });
 }
 

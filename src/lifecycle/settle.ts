@@ -17,6 +17,7 @@ import {
 } from './effects.ts';
 import type { EventType } from './events.ts';
 import { attemptPointer, isOpen, type Attempt } from './journal.ts';
+import { learnedLifeMs } from './learned-life.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
@@ -102,8 +103,10 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
     const secretExpiresAt = issued.secretExpiresAt ?? record.secretExpiresAt;
+    const learned = learnedLifeMs(record, attempt);
     const changes = {
-      ...settleRefreshed(record.id, issued, crowdMs),
+      ...settleRefreshed(record.id, issued, { learnedLifeMs: learned, crowdMs }),
+      learnedLifeMs: learned,
       rotationDueAt: replannedDueAt({ ...record, secretExpiresAt }, now),
       ...proofChanges(record, attempt.claimedAt, now),
       grant: attemptPointer(attempt),

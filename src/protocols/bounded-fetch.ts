@@ -1,4 +1,10 @@
-import { ConfigurationError, isCredentialError, ProtocolError, TransientError } from '../errors.ts';
+import {
+  ConfigurationError,
+  isCredentialError,
+  ProtocolError,
+  TransientError,
+  type CredentialError,
+} from '../errors.ts';
 import { NotSentError, type Fetch, type FetchInit } from '../ports.ts';
 
 /** Bounds of one exchange with an endpoint. */
@@ -21,6 +27,8 @@ const NOT_SENT = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 const TLS_FAILURE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+/** Request timeout and too early (RFC 9110 §15.5.9, RFC 8470 §5.2): the server asks for the same request again. */
+const REPEATABLE = new Set([408, 425]);
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /**
@@ -28,7 +36,7 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
  * whether the request may have reached the other side.
  *
  * Errors: `ERR_ENDPOINT_UNREACHABLE` (not sent), `ERR_ENDPOINT_CONNECTION_LOST` and `ERR_ENDPOINT_TIMEOUT` (perhaps sent),
- * `ERR_ENDPOINT_UNAVAILABLE` (5xx), `ERR_ENDPOINT_RATE_LIMITED` (429), `ERR_ENDPOINT_REDIRECTED`,
+ * `ERR_ENDPOINT_UNAVAILABLE` (5xx, 408, 425), `ERR_ENDPOINT_RATE_LIMITED` (429), `ERR_ENDPOINT_REDIRECTED`,
  * `ERR_ENDPOINT_RESPONSE_TOO_LARGE`.
  */
 export function boundedFetch(fetch: Fetch, now: () => Date, bounds: FetchBounds = DEFAULT_BOUNDS): Fetch {
@@ -42,7 +50,8 @@ export function boundedFetch(fetch: Fetch, now: () => Date, bounds: FetchBounds 
       return await readBounded(response, host, bounds.maxBodyBytes);
     } catch (error) {
       if (init.signal?.aborted) throw init.signal.reason;
-      if (error instanceof NotSentError) throw error.refused ? error.cause : unreachable(error, host);
+      if (error instanceof NotSentError)
+        throw error.refused ? error.cause : (ownErrorIn(error.cause) ?? unreachable(error, host));
       throw isCredentialError(error) ? error : translateNetworkError(error, host, deadline.aborted);
     }
   };
@@ -69,12 +78,12 @@ function refuseStatus(response: Response, host: string, now: Date): void {
   const options = retryAfterMs === null ? {} : { retryAfterMs };
   if (status === 429)
     throw new TransientError('ERR_ENDPOINT_RATE_LIMITED', `${host} asks for fewer requests (HTTP 429).`, options);
-  if (status >= 500)
+  if (status >= 500 || REPEATABLE.has(status))
     throw new TransientError('ERR_ENDPOINT_UNAVAILABLE', `${host} answered HTTP ${String(status)}.`, options);
 }
 
 function isRefused(status: number): boolean {
-  return (status >= 300 && status < 400) || status === 429 || status >= 500;
+  return (status >= 300 && status < 400) || status === 429 || status >= 500 || REPEATABLE.has(status);
 }
 
 async function readBounded(response: Response, host: string, maxBytes: number): Promise<Response> {
@@ -107,7 +116,9 @@ export function parseRetryAfter(value: string | null, now: Date): number | null 
   return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
 }
 
-function translateNetworkError(error: unknown, host: string, deadlinePassed: boolean): TransientError {
+function translateNetworkError(error: unknown, host: string, deadlinePassed: boolean): CredentialError {
+  const own = ownErrorIn(error);
+  if (own) return own;
   if (deadlinePassed) return new TransientError('ERR_ENDPOINT_TIMEOUT', `${host} did not answer in time.`);
   const code = networkCode(error);
   const cause = { code };
@@ -115,6 +126,14 @@ function translateNetworkError(error: unknown, host: string, deadlinePassed: boo
     return new TransientError('ERR_ENDPOINT_UNREACHABLE', `${host} cannot be reached (${code}).`, { cause });
   }
   return new TransientError('ERR_ENDPOINT_CONNECTION_LOST', `The connection to ${host} broke (${code}).`, { cause });
+}
+
+/** What the look-up of the outbound policy refused: the HTTP client wraps it. */
+function ownErrorIn(error: unknown, depth = 0): CredentialError | null {
+  if (isCredentialError(error)) return error;
+  if (!Error.isError(error) || depth > 4) return null;
+  const inner: unknown = 'errors' in error && Array.isArray(error.errors) ? error.errors[0] : error.cause;
+  return ownErrorIn(inner, depth + 1);
 }
 
 /** The innermost error code that the HTTP client gives; its messages may quote the request and are left out. */

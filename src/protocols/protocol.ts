@@ -61,6 +61,10 @@ export interface Issued {
   readonly idleExpiresAt?: Date | null;
   /** When the registered secret ends (password, key, certificate). Absent: what was known stays. */
   readonly secretExpiresAt?: Date | null;
+  /** By when to refresh although the grant ends later or nobody knows when: a part of it ends, or a life is assumed. */
+  readonly refreshBy?: Date | null;
+  /** The other side gave the same grant again: until then no refresh brings another one. */
+  readonly unchangedUntil?: Date | null;
   /** What its owner should know at once, in plain words without a secret: for example why this cannot be refreshed. */
   readonly advice?: string;
 }

@@ -48,12 +48,17 @@ afterEach(async () => {
 
 const TRANSIENT = 'pending.unverified';
 const CONFIGURATION = 'pending.misconfigured';
+const USER = 'expired.needsUser';
 
 const ANSWERS: [string, Answer, string, string][] = [
   ['HTML with HTTP 200', html, TRANSIENT, 'ERR_OAUTH2_RESPONSE_INVALID'],
   ['a body of two megabytes', huge, TRANSIENT, 'ERR_ENDPOINT_RESPONSE_TOO_LARGE'],
   ['an empty body', status(200, ''), TRANSIENT, 'ERR_OAUTH2_RESPONSE_INVALID'],
-  ['an error with HTTP 200', json(200, { error: 'invalid_grant' }), TRANSIENT, 'ERR_OAUTH2_RESPONSE_INVALID'],
+  ['a refused grant with HTTP 200', json(200, { error: 'invalid_grant' }), USER, 'ERR_OAUTH2_INVALID_GRANT'],
+  ['a refused client with HTTP 200', json(200, { error: 'invalid_client' }), CONFIGURATION, 'ERR_OAUTH2_INVALID_CLIENT'],
+  ['"ok": false with HTTP 200', json(200, { ok: false, access_token: 'x' }), CONFIGURATION, 'ERR_OAUTH2_REQUEST_REFUSED'],
+  ['HTTP 408', status(408), TRANSIENT, 'ERR_ENDPOINT_UNAVAILABLE'],
+  ['HTTP 425', status(425), TRANSIENT, 'ERR_ENDPOINT_UNAVAILABLE'],
   ['no access token', json(200, { token_type: 'Bearer' }), TRANSIENT, 'ERR_OAUTH2_RESPONSE_INVALID'],
   ['an access token of null', json(200, { ...grant, access_token: null }), TRANSIENT, 'ERR_OAUTH2_RESPONSE_INVALID'],
   ['a redirect', status(302, '', { location: 'http://127.0.0.1:1/' }), CONFIGURATION, 'ERR_ENDPOINT_REDIRECTED'],

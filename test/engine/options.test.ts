@@ -24,6 +24,7 @@ it.each<[string, object]>([
   ['a driver that lacks a method', { drivers: () => [{ protocol: 'half' }] }],
   ['a driver without a name', { drivers: () => [{ protocol: 'No Word' }] }],
   ['a second driver for one protocol', { drivers: (ports: Ports) => [new OAuth2Driver(ports)] }],
+  ['an outbound switch that is a text', { outbound: { allowPrivateNetworks: 'false' } }],
   ['budgets that are no list', { budgets: { endpoint: 'host', requests: 1, perMs: 1 } }],
   ['a budget of no requests', { budgets: [{ endpoint: 'host', requests: 0, perMs: 1 }] }],
   ["SQLite's own name for memory", { database: ':memory:' }],

@@ -40,6 +40,7 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    learnedLifeMs: null,
     refreshDueAt: null,
     testDueAt: null,
     rotationDueAt: null,

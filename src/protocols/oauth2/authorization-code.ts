@@ -9,6 +9,7 @@ import {
 import { configurationOf, dpopOptions, hostOf, tokenParameters, type Exchange, type TokenResponse } from './request.ts';
 import { dpopKeySchema } from './dpop.ts';
 import { translateOAuth2Error } from './errors.ts';
+import { signInParametersOf } from './sign-in-parameters.ts';
 
 /** What the first half of an authorization leaves for the second. All of it is SECRET. */
 export const begunCodeSchema = z.strictObject({
@@ -72,10 +73,9 @@ async function requestParameters(
   { redirectUri, state, codeVerifier, nonce }: BegunCode,
   { DPoP }: client.DPoPOptions,
 ): Promise<URLSearchParams> {
-  const parameters = tokenParameters(config);
-  // OpenID Connect Core §11: without it the scope is left out without a word.
-  if (config.scope?.split(' ').includes('offline_access')) parameters.set('prompt', 'consent');
-  for (const [name, value] of Object.entries(config.authorizationParameters ?? {})) parameters.set(name, value);
+  const { scope, parameters: further } = signInParametersOf(config);
+  const parameters = tokenParameters({ ...config, scope });
+  for (const [name, value] of Object.entries(further)) parameters.set(name, value);
   parameters.set('redirect_uri', redirectUri);
   parameters.set('state', state);
   parameters.set('code_challenge', await client.calculatePKCECodeChallenge(codeVerifier));

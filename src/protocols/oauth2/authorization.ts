@@ -1,7 +1,7 @@
 import { z } from 'zod/v4';
 import { ConfigurationError, KeyRingError } from '../../errors.ts';
 import { toJsonObject, type JsonObject } from '../../json.ts';
-import type { Fetch, Ports } from '../../ports.ts';
+import type { Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
 import type {
   AuthorizationCompletion,
@@ -21,15 +21,13 @@ import {
 } from './authorization-code.ts';
 import { bindGrant } from './binding.ts';
 import { clientTlsOf } from './client-authentication.ts';
-import { isUserGrant, needsPerson, parseOAuth2Config, parseOAuth2Grant } from './config.ts';
+import { isUserGrant, needsPerson, parseOAuth2Config, parseOAuth2Grant, type OAuth2Config } from './config.ts';
 import { begunDeviceSchema, deviceAuthorizationRequest, pollDeviceToken } from './device-code.ts';
 import { generateDPoPKey } from './dpop.ts';
+import type { Exchanges } from './exchanges.ts';
 import { open, type Opened } from './opened.ts';
-import { refreshTokenAdvice } from './refresh-token-advice.ts';
 import type { Exchange } from './request.ts';
 import { processTokenResponse } from './response.ts';
-import type { AuthorizationServers } from './server-metadata.ts';
-import { tokenFetch } from './token-fetch.ts';
 
 /** RFC 6749 §4.1.2 recommends ten minutes for a code; a person gets as long for the whole sign-in. */
 const SIGN_IN_MS = 600_000;
@@ -39,13 +37,11 @@ const begunSchema = z.discriminatedUnion('kind', [begunCodeSchema, begunDeviceSc
 /** Lets a person sign in: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636), or a device code (RFC 8628). */
 export class OAuth2Authorization implements AuthorizationDriver {
   readonly #ports: Ports;
-  readonly #servers: AuthorizationServers;
-  readonly #fetch: Fetch;
+  readonly #exchanges: Exchanges;
 
-  constructor({ ports, servers, fetch }: { ports: Ports; servers: AuthorizationServers; fetch: Fetch }) {
+  constructor(ports: Ports, exchanges: Exchanges) {
     this.#ports = ports;
-    this.#servers = servers;
-    this.#fetch = fetch;
+    this.#exchanges = exchanges;
   }
 
   needsPerson(config: JsonObject): boolean {
@@ -76,16 +72,13 @@ export class OAuth2Authorization implements AuthorizationDriver {
     const opened = open(input);
     const { config, secret } = opened;
     const begun = parseBegun(input.begun);
-    const server = await this.#servers.of(config, opened.signal);
-    const fetch = tokenFetch(this.#fetch, {
-      logger: this.#ports.logger,
+    const exchange = await this.#exchanges.beginToken(opened, {
+      dpopKey: begun.dpopKey,
       // A device code is asked for again and again; a code is spent by the first request.
       ...(begun.kind === 'redirect' && { beforeSend }),
-      hasIssuer: config.issuer !== undefined,
-      jwksUri: server.jwks_uri,
+      wantsIdToken: asksForIdToken(config),
     });
     const { clock } = this.#ports;
-    const exchange: Exchange = { ...opened, server, fetch, dpopKey: begun.dpopKey };
     const startedAt = clock.now();
     const response =
       begun.kind === 'device'
@@ -93,30 +86,31 @@ export class OAuth2Authorization implements AuthorizationDriver {
         : await authorizationCodeGrantRequest(exchange, begun, input.parameters ?? new URLSearchParams());
     // The last of a device's requests was made after the waiting, not when that began.
     const requestedAt = begun.kind === 'device' ? clock.now() : startedAt;
-    const issued = processTokenResponse(response, { config, previousRefreshToken: null, requestedAt });
+    const serverAheadMs = exchange.serverAheadMs();
+    const issued = processTokenResponse(response, { config, previousRefreshToken: null, requestedAt, serverAheadMs });
     const { token_type: tokenType } = response;
     const binding = { dpopKey: begun.dpopKey, tls: clientTlsOf(secret), tokenType, isFirst: true };
-    const bound = bindGrant(issued, parseOAuth2Grant(issued.grant.unwrap()), binding);
-    return issued.refreshable ? bound : { ...bound, advice: refreshTokenAdvice(config) };
+    return bindGrant(issued, parseOAuth2Grant(issued.grant.unwrap()), binding);
   }
 
   async #beginRedirect(opened: Begin, redirectUri: string): Promise<BegunAuthorization> {
-    const { config, signal, dpopKey } = opened;
+    const { config, dpopKey } = opened;
     requireRedirectUri(redirectUri, config);
-    const server = await this.#servers.of(config, signal, 'authorization_endpoint');
+    const exchange = await this.#exchanges.begin(opened, { dpopKey, needed: ['authorization_endpoint'] });
+    const { server } = exchange;
     requirePkce(server);
     const pushed = config.pushedAuthorizationRequests ?? server.require_pushed_authorization_requests === true;
-    if (pushed) await this.#servers.of(config, signal, 'pushed_authorization_request_endpoint');
-    const asksForIdToken = config.issuer !== undefined && (config.scope?.split(' ').includes('openid') ?? false);
+    const needed = ['authorization_endpoint', 'pushed_authorization_request_endpoint'] as const;
+    const sending = pushed ? await this.#exchanges.begin(opened, { dpopKey, needed }) : exchange;
     const begun: BegunCode = {
       kind: 'redirect',
       redirectUri,
       state: this.#randomText(),
       codeVerifier: this.#randomText(),
-      nonce: asksForIdToken ? this.#randomText() : null,
+      nonce: asksForIdToken(config) ? this.#randomText() : null,
       dpopKey,
     };
-    const url = await authorizationRequest({ ...opened, server, fetch: this.#fetch }, begun, pushed);
+    const url = await authorizationRequest(sending, begun, pushed);
     const expiresAt = new Date(this.#ports.clock.now().getTime() + SIGN_IN_MS);
     return {
       prompt: { kind: 'redirect', url },
@@ -127,10 +121,10 @@ export class OAuth2Authorization implements AuthorizationDriver {
   }
 
   async #beginDevice(opened: Begin): Promise<BegunAuthorization> {
-    const { config, signal, dpopKey } = opened;
-    const server = await this.#servers.of(config, signal, 'device_authorization_endpoint');
+    const { dpopKey } = opened;
+    const exchange = await this.#exchanges.begin(opened, { dpopKey, needed: ['device_authorization_endpoint'] });
     const requestedAt = this.#ports.clock.now();
-    const device = await deviceAuthorizationRequest({ ...opened, server, fetch: this.#fetch });
+    const device = await deviceAuthorizationRequest(exchange);
     const { deviceCode, intervalMs, lifetimeMs, userCode, verificationUri, verificationUriComplete } = device;
     const expiresAt = new Date(requestedAt.getTime() + lifetimeMs);
     return {
@@ -154,6 +148,11 @@ export class OAuth2Authorization implements AuthorizationDriver {
 }
 
 type Begin = Opened & Pick<Exchange, 'dpopKey'>;
+
+/** Without an issuer nothing of an ID token can be checked. */
+function asksForIdToken({ issuer, scope }: OAuth2Config): boolean {
+  return issuer !== undefined && (scope?.split(' ').includes('openid') ?? false);
+}
 
 function parseBegun(begun: Secret<JsonObject>): z.output<typeof begunSchema> {
   const result = begunSchema.safeParse(begun.unwrap());

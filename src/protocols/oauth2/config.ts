@@ -4,6 +4,8 @@ import type { JsonObject } from '../../json.ts';
 import { parseWith } from '../schema.ts';
 import { belongsTo, certificatePem, privateKeyPem, SIGNING_ALGORITHMS } from './client-key.ts';
 import { dpopKeySchema } from './dpop.ts';
+import { grantFacts } from './grant-facts.ts';
+import { profileNameSchema, withProfile } from './profile.ts';
 
 /** Ways of client authentication (RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2, OpenID Connect Core §9). */
 const CLIENT_AUTHENTICATIONS = [
@@ -84,6 +86,8 @@ const assertionSchema = z.strictObject({
 
 const configSchema = z
   .strictObject({
+    /** What is known of the provider (`docs/providers.md`). What is entered beside it wins. */
+    profile: profileNameSchema.optional(),
     /** Authorization server, for discovery (RFC 8414, OpenID Connect Discovery). */
     issuer: url.optional(),
     /** Used as it is; without it the issuer's metadata names it. */
@@ -189,6 +193,7 @@ const grantSchema = z.strictObject({
   tokenType: z.enum(['Bearer', 'DPoP']).optional(),
   /** The client certificate that was shown when the tokens were issued: they may be bound to it (RFC 8705 §3). */
   tls: z.strictObject({ cert: z.string(), key: z.string() }).optional(),
+  ...grantFacts,
 });
 
 /** What the authorization server issued. */
@@ -206,7 +211,7 @@ export function needsPerson({ grantType }: Pick<OAuth2Config, 'grantType'>): boo
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the first wrong field. */
 export function parseOAuth2Config(config: unknown): OAuth2Config {
-  return parseWith(configSchema, config, 'config');
+  return parseWith(configSchema, withProfile(config), 'config');
 }
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the first wrong field, never its value. */

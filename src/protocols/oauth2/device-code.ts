@@ -6,6 +6,7 @@ import { refusalOf } from './authorization-code.ts';
 import { dpopKeySchema } from './dpop.ts';
 import { translateOAuth2Error } from './errors.ts';
 import { configurationOf, dpopOptions, hostOf, tokenParameters, type Exchange, type TokenResponse } from './request.ts';
+import { signInParametersOf } from './sign-in-parameters.ts';
 
 /** What the first half of a device authorization leaves for the second. The code is SECRET. */
 export const begunDeviceSchema = z.strictObject({
@@ -37,7 +38,10 @@ export async function deviceAuthorizationRequest(exchange: Exchange): Promise<De
   const { config } = exchange;
   const host = hostOf(exchange);
   const response = await translated(host, async () =>
-    client.initiateDeviceAuthorization(configurationOf(exchange), tokenParameters(config)),
+    client.initiateDeviceAuthorization(
+      configurationOf(exchange),
+      tokenParameters({ ...config, scope: signInParametersOf(config).scope }),
+    ),
   );
   const { verification_uri: uri, verification_uri_complete: complete, interval, expires_in: expiresIn } = response;
   requireShowable(response.user_code, uri, complete, { host, allowInsecureTransport: config.allowInsecureTransport });

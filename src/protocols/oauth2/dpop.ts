@@ -1,7 +1,7 @@
 import { createHash, type webcrypto } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { z } from 'zod/v4';
-import type { Clock, RandomSource } from '../../ports.ts';
+import type { RandomSource } from '../../ports.ts';
 import type { ProofRequest } from '../protocol.ts';
 
 const part = z.string().min(1).max(128);
@@ -32,11 +32,11 @@ export async function dpopKeyPair(key: DPoPKey): Promise<webcrypto.CryptoKeyPair
   return { privateKey, publicKey };
 }
 
-/** A proof that whoever sends this request holds the key of its access token (RFC 9449 §4.2). */
+/** A proof that whoever sends this request holds the key of its access token (RFC 9449 §4.2). `now`: by the server's clock. */
 export async function dpopProof(
   key: DPoPKey,
   { method, url, nonce }: ProofRequest,
-  { accessToken, clock, random }: { accessToken: string; clock: Clock; random: RandomSource },
+  { accessToken, now, random }: { accessToken: string; now: Date; random: RandomSource },
 ): Promise<string> {
   const target = new URL(url);
   const claims = {
@@ -49,7 +49,7 @@ export async function dpopProof(
   const { privateKey } = await dpopKeyPair(key);
   return new SignJWT(claims)
     .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: publicPart(key) })
-    .setIssuedAt(Math.floor(clock.now().getTime() / 1000))
+    .setIssuedAt(Math.floor(now.getTime() / 1000))
     .sign(privateKey);
 }
 

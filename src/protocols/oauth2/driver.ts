@@ -1,11 +1,13 @@
 import type { ServerMetadata } from 'openid-client';
 import { isCredentialError, ReauthorizationRequiredError } from '../../errors.ts';
 import { canonicalJson, toJsonObject, type JsonObject } from '../../json.ts';
-import type { Fetch, Ports } from '../../ports.ts';
+import type { Ports } from '../../ports.ts';
 import { Secret } from '../../secret.ts';
-import { boundedFetch, DEFAULT_BOUNDS } from '../bounded-fetch.ts';
+import { DEFAULT_BOUNDS } from '../bounded-fetch.ts';
+import { describeSkew } from '../clock-skew.ts';
 import type {
   BeforeSend,
+  Budget,
   Confirmation,
   DriverInput,
   Entered,
@@ -20,6 +22,7 @@ import { signAssertion } from './assertion.ts';
 import { OAuth2Authorization } from './authorization.ts';
 import { bindGrant } from './binding.ts';
 import { clientTlsOf } from './client-authentication.ts';
+import { nextToken, type NextToken } from './companions.ts';
 import {
   isUserGrant,
   parseOAuth2Config,
@@ -28,9 +31,11 @@ import {
   type OAuth2Config,
   type OAuth2Grant,
 } from './config.ts';
-import { generateDPoPKey } from './dpop.ts';
-import { open } from './opened.ts';
-import { materialOf, protectedResourceRequest } from './protected-resource.ts';
+import { generateDPoPKey, type DPoPKey } from './dpop.ts';
+import { Exchanges } from './exchanges.ts';
+import { open, type Opened } from './opened.ts';
+import { quotasOf, withoutProfile } from './profile.ts';
+import { materialOf, protectedResourceRequest, type ProofSources } from './protected-resource.ts';
 import {
   clientCredentialsGrantRequest,
   hostOf,
@@ -42,10 +47,8 @@ import {
   type Exchange,
   type TokenResponse,
 } from './request.ts';
-import { clockToBlame } from './errors.ts';
-import { clockSkewMs, processTokenResponse } from './response.ts';
-import { AuthorizationServers } from './server-metadata.ts';
-import { tokenFetch } from './token-fetch.ts';
+import { companionRefused, processCompanionResponse, processTokenResponse } from './response.ts';
+import { protectedResourceFetch } from './token-endpoint.ts';
 
 /** How a credential's grant can be checked at the other side, best first. */
 type Check = { readonly kind: 'testUrl' | 'userinfo' | 'introspection'; readonly endpoint: string };
@@ -55,18 +58,16 @@ export class OAuth2Driver implements ProtocolDriver {
   readonly protocol = 'oauth2';
   readonly authorization: OAuth2Authorization;
   readonly #ports: Ports;
-  readonly #fetch: Fetch;
-  readonly #servers: AuthorizationServers;
+  readonly #exchanges: Exchanges;
 
   constructor(ports: Ports) {
     this.#ports = ports;
-    this.#fetch = boundedFetch(ports.fetch, () => ports.clock.now());
-    this.#servers = new AuthorizationServers(this.#fetch, ports.clock);
-    this.authorization = new OAuth2Authorization({ ports, servers: this.#servers, fetch: this.#fetch });
+    this.#exchanges = new Exchanges(ports);
+    this.authorization = new OAuth2Authorization(ports, this.#exchanges);
   }
 
   parseConfig(config: unknown): JsonObject {
-    return toJsonObject(parseOAuth2Config(config));
+    return toJsonObject(withoutProfile(parseOAuth2Config(config), config));
   }
 
   parseSecret(secret: unknown, config: JsonObject): JsonObject {
@@ -93,12 +94,18 @@ export class OAuth2Driver implements ProtocolDriver {
     return tokenEndpoint ?? issuer ?? '';
   }
 
+  /** What the provider allows all credentials of a client together; quotas of single tokens are no matter of an endpoint. */
+  budget(config: JsonObject): Budget | null {
+    const quota = quotasOf(parseOAuth2Config(config)).find(({ per }) => per === 'client');
+    return quota === undefined ? null : { requests: quota.requests, perMs: quota.perMs };
+  }
+
   refreshTraits(input: Omit<DriverInput, 'signal'>): RefreshTraits {
-    const { config, secret, grant } = open({ ...input, signal: NEVER });
-    const spends = isUserGrant(config) ? (grant?.refreshToken ?? secret.refreshToken ?? null) : null;
+    const opened = open({ ...input, signal: NEVER });
+    const { refreshToken: spends } = nextTokenOf(opened);
     return {
       spends: spends === null ? null : Secret.of(spends),
-      reuseGraceMs: config.reuseGraceMs,
+      reuseGraceMs: opened.config.reuseGraceMs,
       deadlineMs: DEFAULT_BOUNDS.deadlineMs,
     };
   }
@@ -106,32 +113,30 @@ export class OAuth2Driver implements ProtocolDriver {
   /** The client as the token endpoint knows it. */
   app(input: Omit<DriverInput, 'signal'>): Secret<string> {
     const { config, secret } = open({ ...input, signal: NEVER });
-    return Secret.of(canonicalJson([this.endpoint(input.config), config.clientId, secret.clientSecret ?? null]));
+    const { clientSecret = null, clientKey = null, tlsCertificate = null } = secret;
+    return Secret.of(
+      canonicalJson([this.endpoint(input.config), config.clientId, clientSecret, clientKey, tlsCertificate]),
+    );
   }
 
   async refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued> {
     const opened = open(input);
-    const { config, secret, grant } = opened;
-    const server = await this.#servers.of(config, opened.signal);
+    const { config, grant } = opened;
     const dpopKey = config.dpop === true ? (grant?.dpopKey ?? (await generateDPoPKey())) : null;
     // The server's metadata may take a request of its own; only the token request spends the token.
-    const { logger } = this.#ports;
-    let skewMs = 0;
-    const send = tokenFetch(this.#fetch, { logger, beforeSend, hasIssuer: config.issuer !== undefined });
-    const fetch: Fetch = async (url, init) => {
-      const answer = await send(url, init);
-      skewMs = clockSkewMs(answer, this.#ports.clock.now());
-      return answer;
-    };
-    const exchange: Exchange = { ...opened, server, fetch, dpopKey };
+    const exchange = await this.#exchanges.beginToken(opened, { dpopKey, beforeSend });
     const requestedAt = this.#ports.clock.now();
-    const previousRefreshToken = grant?.refreshToken ?? secret.refreshToken ?? null;
-    const response = await this.#tokenRequest(exchange, previousRefreshToken).catch((error: unknown) => {
-      throw clockToBlame(error, skewMs);
-    });
-    const issued = processTokenResponse(response, { config, previousRefreshToken, requestedAt });
-    const binding = { dpopKey, tls: clientTlsOf(secret), tokenType: response.token_type, isFirst: grant === null };
-    return bindGrant(issued, parseOAuth2Grant(issued.grant.unwrap()), binding);
+    const { companion, refreshToken } = nextTokenOf(opened);
+    const context = { config, previousRefreshToken: refreshToken, requestedAt, previous: grant };
+    try {
+      const response = await this.#tokenRequest(exchange, refreshToken);
+      const answered = { ...context, serverAheadMs: exchange.serverAheadMs() };
+      return companion === null
+        ? bound(processTokenResponse(response, answered), { ...opened, dpopKey, response })
+        : processCompanionResponse(response, companion, answered);
+    } catch (error) {
+      return companionRefused(error, companion, context);
+    }
   }
 
   async #tokenRequest(exchange: Exchange, refreshToken: string | null): Promise<TokenResponse> {
@@ -144,7 +149,8 @@ export class OAuth2Driver implements ProtocolDriver {
       case 'jwt_bearer': {
         const { clock, random } = this.#ports;
         const tokenEndpoint = server.token_endpoint ?? server.issuer;
-        return jwtBearerGrantRequest(exchange, await signAssertion(config, secret, { tokenEndpoint, clock, random }));
+        const now = new Date(clock.now().getTime() + exchange.serverAheadMs());
+        return jwtBearerGrantRequest(exchange, await signAssertion(config, secret, { tokenEndpoint, now, random }));
       }
       default:
         if (refreshToken !== null) return refreshTokenGrantRequest(exchange, refreshToken);
@@ -156,15 +162,15 @@ export class OAuth2Driver implements ProtocolDriver {
   }
 
   material(grant: Secret<JsonObject>): Omit<Material, 'expiresAt' | 'generation'> {
-    return materialOf(parseOAuth2Grant(grant.unwrap()), this.#ports);
+    return materialOf(parseOAuth2Grant(grant.unwrap()), this.#proofSources());
   }
 
   async confirm(input: DriverInput): Promise<Confirmation> {
     const opened = open(input);
-    const server = await this.#servers.of(opened.config, opened.signal);
-    const check = checkOf(opened.config, server);
+    const exchange = await this.#exchanges.begin(opened);
+    const check = checkOf(opened.config, exchange.server);
     if (check === null || opened.grant === null) return 'unconfirmable';
-    return this.#check(check, { ...opened, server, fetch: this.#fetch, dpopKey: null }, opened.grant);
+    return this.#check(check, exchange, opened.grant);
   }
 
   /** It presents a token, and a wrong token locks nobody out. */
@@ -175,21 +181,27 @@ export class OAuth2Driver implements ProtocolDriver {
   async test(input: DriverInput): Promise<TestResult> {
     const opened = open(input);
     const startedAt = this.#ports.clock.hostTime().ms;
-    const server = await this.#servers.of(opened.config, opened.signal);
+    const exchange = await this.#exchanges.begin(opened);
+    const { server } = exchange;
     const check = checkOf(opened.config, server);
     const outcome =
-      check === null || opened.grant === null
-        ? 'unconfirmable'
-        : await this.#check(check, { ...opened, server, fetch: this.#fetch, dpopKey: null }, opened.grant);
-    const endpoint = check?.endpoint ?? server.token_endpoint ?? server.issuer;
+      check === null || opened.grant === null ? 'unconfirmable' : await this.#check(check, exchange, opened.grant);
+    const tokenEndpoint = server.token_endpoint ?? server.issuer;
+    const endpoint = check?.endpoint ?? tokenEndpoint;
+    const skew = this.#exchanges.skewAt(tokenEndpoint);
+    const clock = describeSkew(skew, new URL(tokenEndpoint).host);
     return {
       success: outcome !== 'rejected',
-      message: testMessage(check, outcome, new URL(endpoint).host),
+      message: [testMessage(check, outcome, new URL(endpoint).host), clock].filter((text) => text !== null).join(' '),
       details: {
         latencyMs: this.#ports.clock.hostTime().ms - startedAt,
         endpoint,
         permissionsVerified: opened.grant?.scope?.split(' ').filter((scope) => scope !== '') ?? [],
-        metadata: { grantType: opened.config.grantType, checkedBy: check?.kind ?? 'tokenEndpoint' },
+        metadata: {
+          grantType: opened.config.grantType,
+          checkedBy: check?.kind ?? 'tokenEndpoint',
+          ...(skew !== null && { clockSkewSeconds: String(Math.round(skew.aheadMs / 1000)) }),
+        },
       },
       testedAt: this.#ports.clock.now(),
     };
@@ -197,22 +209,21 @@ export class OAuth2Driver implements ProtocolDriver {
 
   async revoke(input: DriverInput): Promise<'revoked' | 'unsupported'> {
     const opened = open(input);
-    const server = await this.#servers.of(opened.config, opened.signal);
+    const exchange = await this.#exchanges.begin(opened);
     // Before the first refresh the only token that lives there is the one that its owner entered.
     const refreshToken = opened.grant?.refreshToken ?? opened.secret.refreshToken ?? null;
     const accessToken = opened.grant?.accessToken ?? null;
-    if (server.revocation_endpoint === undefined || (refreshToken ?? accessToken) === null) return 'unsupported';
-    await revocationRequest({ ...opened, server, fetch: this.#fetch, dpopKey: null }, { refreshToken, accessToken });
+    if (exchange.server.revocation_endpoint === undefined || (refreshToken ?? accessToken) === null)
+      return 'unsupported';
+    await revocationRequest(exchange, { refreshToken, accessToken });
     return 'revoked';
   }
 
   async #check(check: Check, exchange: Exchange, grant: OAuth2Grant): Promise<Confirmation> {
     if (check.kind !== 'introspection') {
-      const status = await protectedResourceRequest(check.endpoint, grant, {
-        ...exchange,
-        ...this.#ports,
-        fetch: this.#fetch,
-      });
+      const fetch = protectedResourceFetch(exchange.fetch, exchange.config.profile);
+      const { signal } = exchange;
+      const status = await protectedResourceRequest(check.endpoint, grant, { ...this.#proofSources(), fetch, signal });
       if (status === 401) return 'rejected';
       return status < 300 ? 'accepted' : 'unconfirmable';
     }
@@ -224,9 +235,28 @@ export class OAuth2Driver implements ProtocolDriver {
       throw error;
     }
   }
+
+  #proofSources(): ProofSources {
+    const { clock, random } = this.#ports;
+    return { clock, random, aheadMs: (url) => this.#exchanges.aheadMs(url) };
+  }
 }
 
 const NEVER = new AbortController().signal;
+
+/** Grants that nobody gave are asked for anew and spend nothing. */
+function nextTokenOf({ config, secret, grant }: Opened): NextToken {
+  if (!isUserGrant(config)) return { companion: null, refreshToken: null };
+  return nextToken(grant, secret.refreshToken ?? null);
+}
+
+function bound(
+  issued: Issued,
+  { secret, grant, dpopKey, response }: Opened & { dpopKey: DPoPKey | null; response: TokenResponse },
+): Issued {
+  const binding = { dpopKey, tls: clientTlsOf(secret), tokenType: response.token_type, isFirst: grant === null };
+  return bindGrant(issued, parseOAuth2Grant(issued.grant.unwrap()), binding);
+}
 
 function checkOf(config: OAuth2Config, server: ServerMetadata): Check | null {
   if (config.testUrl !== undefined) return { kind: 'testUrl', endpoint: config.testUrl };

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../json.ts';
 import {
   AuthorizationResponseError,
   ClientError,
@@ -12,6 +13,7 @@ import {
   TransientError,
   type CredentialError,
 } from '../../errors.ts';
+import { meaningOf, type Meaning, type Profile } from './profile.ts';
 
 /**
  * Turns what openid-client throws into an error of the catalogue. The library's errors carry tokens and bodies in
@@ -29,20 +31,24 @@ export function translateOAuth2Error(error: unknown, host: string): unknown {
   // The caller's own end of the exchange: it says nothing about the answer, which never came.
   if (error instanceof ClientError && (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT'))
     return new TransientError('ERR_ENDPOINT_TIMEOUT', `${host} did not answer in time.`);
+  if (error instanceof ClientError && NEVER_SENT.has(error.code ?? '')) {
+    return new ConfigurationError(
+      'ERR_OAUTH2_DISCOVERY_FAILED',
+      `The metadata of the issuer names no endpoint at ${host} that may be asked (${error.code ?? ''}).`,
+    );
+  }
   if (error instanceof ClientError || error instanceof AuthorizationResponseError)
     return invalidResponse(error.code, host);
   return error;
 }
 
-const TOLERATED_SKEW_MS = 300_000;
-
-/** A grant that is refused while the clocks disagree is not known to be dead: what is wrong may be an instant in the request. */
-export function clockToBlame(error: unknown, skewMs: number): unknown {
-  if (!isCredentialError(error) || error.code !== 'ERR_OAUTH2_INVALID_GRANT') return error;
-  if (Math.abs(skewMs) <= TOLERATED_SKEW_MS) return error;
-  const minutes = String(Math.round(Math.abs(skewMs) / 60_000));
-  return new TransientError('ERR_CLOCK_SKEWED', `The grant was refused, and the clocks differ by ${minutes} min.`);
-}
+/** Before a request: the metadata has no such endpoint, or one that is neither https nor allowed to be http. */
+const NEVER_SENT = new Set([
+  'OAUTH_MISSING_SERVER_METADATA',
+  'OAUTH_INVALID_SERVER_METADATA',
+  'OAUTH_HTTP_REQUEST_FORBIDDEN',
+  'OAUTH_REQUEST_PROTOCOL_FORBIDDEN',
+]);
 
 /** The same for a discovery request, where every refusal means that the issuer is not what it was taken for. */
 export function translateDiscoveryError(error: unknown, host: string): unknown {
@@ -66,9 +72,37 @@ function ownError(error: unknown): unknown {
   return error instanceof ClientError && error.code === undefined ? error.cause : undefined;
 }
 
+/**
+ * A refusal as the error of whoever must act: by the vendor's own words where its profile knows them, else by the error
+ * code (RFC 6749 §5.2). Nothing of the answer is kept but that code, when it is one.
+ */
+export function errorOfRefusal(
+  members: JsonObject,
+  { status, host, profile }: { status: number; host: string; profile: Profile },
+): CredentialError {
+  const { error } = members;
+  const rule = meaningOf(profile, members, status);
+  if (rule === null) return fromErrorResponse(typeof error === 'string' ? error : '', status, host);
+  const said = rule.says === undefined ? '' : `: ${rule.says}`;
+  const message = `${host} refused the token request${said || `: ${nameOf(error)}`} (HTTP ${String(status)}).`;
+  const options = rule.retryAfterMs === undefined ? {} : { retryAfterMs: rule.retryAfterMs };
+  return ERROR_OF_MEANING[rule.means](message, options);
+}
+
+const ERROR_OF_MEANING: Record<Meaning, (message: string, options: { retryAfterMs?: number }) => CredentialError> = {
+  grantRefused: (message) => new ReauthorizationRequiredError('ERR_OAUTH2_INVALID_GRANT', message),
+  clientRefused: (message) => new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', message),
+  requestRefused: (message) => new ConfigurationError('ERR_OAUTH2_REQUEST_REFUSED', message),
+  unavailable: (message, options) => new TransientError('ERR_ENDPOINT_UNAVAILABLE', message, options),
+  rateLimited: (message, options) => new TransientError('ERR_ENDPOINT_RATE_LIMITED', message, options),
+};
+
+function nameOf(oauthError: unknown): string {
+  return typeof oauthError === 'string' && /^[a-z_]{1,40}$/.test(oauthError) ? oauthError : 'an unknown error';
+}
+
 function fromErrorResponse(oauthError: string, status: number, host: string): CredentialError {
-  const name = /^[a-z_]{1,40}$/.test(oauthError) ? oauthError : 'an unknown error';
-  const message = `${host} refused the token request: ${name} (HTTP ${String(status)}).`;
+  const message = `${host} refused the token request: ${nameOf(oauthError)} (HTTP ${String(status)}).`;
   switch (oauthError) {
     case 'invalid_client':
       return new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', message);

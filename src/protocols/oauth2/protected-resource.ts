@@ -3,10 +3,18 @@ import type { Material } from '../protocol.ts';
 import type { OAuth2Grant } from './config.ts';
 import { dpopProof } from './dpop.ts';
 
+/** What proofs are made with. */
+export interface ProofSources {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** How far the clock of a URL's host is ahead of ours. */
+  readonly aheadMs: (url: string) => number;
+}
+
 /** What a caller puts on its requests: a bearer token (RFC 6750), or one bound to a key (RFC 9449) or certificate (RFC 8705). */
 export function materialOf(
   grant: OAuth2Grant,
-  { clock, random }: { clock: Clock; random: RandomSource },
+  { clock, random, aheadMs }: ProofSources,
 ): Omit<Material, 'expiresAt' | 'generation'> {
   const { accessToken, dpopKey, tls } = grant;
   const certificate = tls === undefined ? {} : { tls };
@@ -19,7 +27,11 @@ export function materialOf(
     ...certificate,
     proof: async (request) => ({
       authorization,
-      dpop: await dpopProof(dpopKey, request, { accessToken, clock, random }),
+      dpop: await dpopProof(dpopKey, request, {
+        accessToken,
+        now: new Date(clock.now().getTime() + aheadMs(request.url)),
+        random,
+      }),
     }),
   };
 }
@@ -28,9 +40,9 @@ export function materialOf(
 export async function protectedResourceRequest(
   url: string,
   grant: OAuth2Grant,
-  { fetch, signal, clock, random }: { fetch: Fetch; signal: AbortSignal; clock: Clock; random: RandomSource },
+  { fetch, signal, ...sources }: ProofSources & { fetch: Fetch; signal: AbortSignal },
 ): Promise<number> {
-  const { headers, tls, proof } = materialOf(grant, { clock, random });
+  const { headers, tls, proof } = materialOf(grant, sources);
   const get = async (nonce?: string): Promise<Response> =>
     fetch(url, {
       headers: { ...(proof === undefined ? headers : await proof({ method: 'GET', url, nonce })), accept: '*/*' },

@@ -1,4 +1,5 @@
 import * as client from 'openid-client';
+import { ConfigurationError } from '../../errors.ts';
 import type { ClientTls, Fetch } from '../../ports.ts';
 import { clientAuthenticationOf, clientTlsOf } from './client-authentication.ts';
 import type { OAuth2Config, OAuth2Grant, OAuth2Secret } from './config.ts';
@@ -16,6 +17,8 @@ export interface Exchange {
   readonly signal: AbortSignal;
   /** The key that the tokens are or will be bound to (RFC 9449); `null` for bearer tokens. */
   readonly dpopKey: DPoPKey | null;
+  /** How far the server's clock is ahead of ours by now, for what bears the time. */
+  readonly serverAheadMs: () => number;
 }
 
 /** Authorization server metadata (RFC 8414 §3), or OpenID Connect Discovery. */
@@ -28,7 +31,13 @@ export async function discoveryRequest(
       execute: options.allowInsecureTransport ? [client.allowInsecureRequests] : [],
       [client.customFetch]: customFetch(options.fetch, options.signal),
     });
-    return discovered.serverMetadata();
+    const metadata = discovered.serverMetadata();
+    // The library compares URLs, which forgives a slash; RFC 8414 §3.3 wants the same text.
+    if (metadata.issuer === issuer) return metadata;
+    throw new ConfigurationError(
+      'ERR_OAUTH2_DISCOVERY_FAILED',
+      `${new URL(issuer).host} calls itself another issuer than the configuration does, if only by a slash.`,
+    );
   } catch (error) {
     throw translateDiscoveryError(error, new URL(issuer).host);
   }
@@ -134,9 +143,13 @@ export async function dpopOptions(
   return dpopKey === null ? {} : { DPoP: client.getDPoPHandle(configuration, await dpopKeyPair(dpopKey)) };
 }
 
-export function configurationOf({ config, secret, server, fetch, signal }: Exchange): client.Configuration {
+export function configurationOf(exchange: Exchange): client.Configuration {
+  const { config, secret, server, fetch, signal, serverAheadMs } = exchange;
   const tls = clientTlsOf(secret);
-  const metadata = tls === undefined ? undefined : { use_mtls_endpoint_aliases: true };
+  const metadata = {
+    [client.clockSkew]: Math.round(serverAheadMs() / 1000),
+    ...(tls !== undefined && { use_mtls_endpoint_aliases: true }),
+  };
   const authentication = clientAuthenticationOf(config, secret, server);
   const configuration = new client.Configuration(server, config.clientId, metadata, authentication);
   configuration[client.customFetch] = customFetch(fetch, signal, tls);
@@ -150,7 +163,11 @@ function customFetch(fetch: Fetch, signal: AbortSignal, tls?: ClientTls): client
 }
 
 /** Scope, audience and resources (RFC 8707 §2.2), as every token request repeats them. */
-export function tokenParameters({ scope, audience, resources = [] }: OAuth2Config): URLSearchParams {
+export function tokenParameters({
+  scope,
+  audience,
+  resources = [],
+}: Pick<OAuth2Config, 'scope' | 'audience' | 'resources'>): URLSearchParams {
   const parameters = new URLSearchParams();
   if (scope !== undefined) parameters.set('scope', scope);
   if (audience !== undefined) parameters.set('audience', audience);

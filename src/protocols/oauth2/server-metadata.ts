@@ -37,15 +37,12 @@ export class AuthorizationServers {
   }
 
   /**
-   * @param needed Looked for in the metadata when the owner did not enter it.
+   * @param needed Beside the token endpoint; looked for in the metadata when the owner did not enter it.
    * @throws ConfigurationError `ERR_OAUTH2_ENDPOINT_MISSING`, `ERR_OAUTH2_DISCOVERY_FAILED`
    */
-  async of(
-    config: OAuth2Config,
-    signal: AbortSignal,
-    needed: EndpointName = 'token_endpoint',
-  ): Promise<ServerMetadata> {
-    const lacking = config.tokenEndpoint === undefined || config[ENDPOINTS[needed]] === undefined;
+  async of(config: OAuth2Config, signal: AbortSignal, needed: readonly EndpointName[] = []): Promise<ServerMetadata> {
+    const wanted: readonly EndpointName[] = ['token_endpoint', ...needed];
+    const lacking = wanted.some((name) => config[ENDPOINTS[name]] === undefined);
     const discovered = lacking && config.issuer !== undefined ? await this.#discover(config, signal) : undefined;
     const entered: Partial<Record<EndpointName, string>> = {};
     for (const name of ENDPOINT_NAMES) {
@@ -57,10 +54,11 @@ export class AuthorizationServers {
       ...discovered,
       ...entered,
     };
-    if (server[needed] !== undefined) return server;
+    const missing = wanted.find((name) => server[name] === undefined);
+    if (missing === undefined) return server;
     throw new ConfigurationError(
       'ERR_OAUTH2_ENDPOINT_MISSING',
-      `${new URL(server.issuer).host} names no ${needed.replaceAll('_', ' ')}, and the configuration has no ${ENDPOINTS[needed]}.`,
+      `${new URL(server.issuer).host} names no ${missing.replaceAll('_', ' ')}, and the configuration has no ${ENDPOINTS[missing]}.`,
     );
   }
 

@@ -33,7 +33,8 @@ it.each<[unknown, number | null]>([
   [undefined, null],
   [0, null],
   [-1, null],
-  ['3600', null],
+  ['3600', 3600],
+  ['3600abc', null],
   [Number.NaN, null],
   [1e12, null],
 ])('reads expires_in %p as a life of %p seconds', (value, seconds) => {

@@ -30,7 +30,14 @@ export function aRecord(overrides) {
   const now = new Date('2026-03-01T12:00:00.000Z');
   return {
     ...{ schemaVersion: 2, name: 'Example', protocol: 'oauth2', ownerId: null, scopeId: null, tags: [] },
-    ...{ origin: 'registered', config: {}, endpoint: null, state: 'valid.fresh', stateChangedAt: now, reason: 'registered' },
+    ...{
+      origin: 'registered',
+      config: {},
+      endpoint: null,
+      state: 'valid.fresh',
+      stateChangedAt: now,
+      reason: 'registered',
+    },
     ...{ health: 'unknown', registered: { field: 'registered', generation: 0, attemptId: 'registered' }, grant: null },
     authorizations: [],
     ...{ generation: 0, generationReason: 'registered', revision: 1, issuedAt: null, expiresAt: null },

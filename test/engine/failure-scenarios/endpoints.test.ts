@@ -193,7 +193,8 @@ describe('a circuit', () => {
     // All but the probe are refused; only then does the probe get its answer.
     let refused = 0;
     for (const answer of asked) void answer.then(() => (refused += 1));
-    await eventually(() => refused === asked.length - 1, { timeoutMs: 60_000 });
+    const isProbed = () => refused === asked.length - 1 && endpoint.requests.length > 0;
+    await eventually(isProbed, { timeoutMs: 60_000 });
     expect(endpoint.requests).toHaveLength(1);
     probe.resolve(undefined);
     const generations = (await Promise.all(asked)).toSorted();

@@ -107,9 +107,14 @@ test('F18 a grant that was given after the restore and is refused is called refu
 
 const refusing = (date: Date) => json(400, { error: 'invalid_grant' }, { date: date.toUTCString() });
 
+/** A client that signs the time into its requests: a clock that is wrong makes the server refuse them. */
+const signing = (endpoint: Endpoint) =>
+  rotatingEndpointEntry(endpoint, { clientAuthentication: 'client_secret_jwt' });
+};
+
 test('F29 a grant that is refused while the clocks disagree is asked for again, and found alive when they agree', async () => {
   const endpoint = await Endpoint.start(tokens());
-  const { id } = await engine.register(rotatingEndpointEntry(endpoint));
+  const { id } = await engine.register(signing(endpoint));
   endpoint.answer = refusing(new Date(clock.now().getTime() - 3_600_000));
   expect(await engine.refresh(id)).toMatchObject({
     state: 'valid.expiringSoon',
@@ -120,11 +125,11 @@ test('F29 a grant that is refused while the clocks disagree is asked for again, 
   await endpoint.stop();
 });
 
-test('F29 a clock that stays wrong does not keep a dead grant alive for ever', async () => {
+test('F29 a grant that is refused by a clock that was reckoned with is dead', async () => {
   const endpoint = await Endpoint.start(tokens());
-  const { id } = await engine.register(rotatingEndpointEntry(endpoint));
+  const { id } = await engine.register(signing(endpoint));
   endpoint.answer = refusing(new Date(clock.now().getTime() + 3_600_000));
-  for (let tries = 0; tries < 10; tries += 1) expect((await engine.refresh(id)).failure?.class).toBe('clock');
+  expect((await engine.refresh(id)).failure?.class).toBe('clock');
   expect(await engine.refresh(id)).toMatchObject({ state: 'valid.degraded', reason: 'grantRefused' });
   await endpoint.stop();
 });

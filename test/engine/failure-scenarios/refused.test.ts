@@ -110,7 +110,6 @@ const refusing = (date: Date) => json(400, { error: 'invalid_grant' }, { date: d
 /** A client that signs the time into its requests: a clock that is wrong makes the server refuse them. */
 const signing = (endpoint: Endpoint) =>
   rotatingEndpointEntry(endpoint, { clientAuthentication: 'client_secret_jwt' });
-};
 
 test('F29 a grant that is refused while the clocks disagree is asked for again, and found alive when they agree', async () => {
   const endpoint = await Endpoint.start(tokens());

@@ -108,8 +108,7 @@ test('F18 a grant that was given after the restore and is refused is called refu
 const refusing = (date: Date) => json(400, { error: 'invalid_grant' }, { date: date.toUTCString() });
 
 /** A client that signs the time into its requests: a clock that is wrong makes the server refuse them. */
-const signing = (endpoint: Endpoint) =>
-  rotatingEndpointEntry(endpoint, { clientAuthentication: 'client_secret_jwt' });
+const signing = (endpoint: Endpoint) => rotatingEndpointEntry(endpoint, { clientAuthentication: 'client_secret_jwt' });
 
 test('F29 a grant that is refused while the clocks disagree is asked for again, and found alive when they agree', async () => {
   const endpoint = await Endpoint.start(tokens());

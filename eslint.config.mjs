@@ -22,6 +22,7 @@ const LIFECYCLE_MAY_IMPORT = [
   './json.ts',
   './protocols/protocol.ts',
   './storage/record-store.ts',
+  './storage/ledger.ts',
   './storage/secret-store.ts',
   './vault/vault.ts',
 ];

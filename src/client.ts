@@ -1,7 +1,8 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
+import type { RotationSummary } from './lifecycle/rotation/progress.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
-import type { RecordFilter } from './storage/record-store.ts';
+import type { RecordFilter, UnreadableRecord } from './storage/record-store.ts';
 
 /**
  * What a host such as n8n sees of an engine, whether the engine runs in the same process or as a service elsewhere.
@@ -70,6 +71,7 @@ export type CredentialSummary = Pick<
   | 'grantExpiresAt'
   | 'idleExpiresAt'
   | 'secretExpiresAt'
+  | 'rotationPolicy'
   | 'failure'
   | 'lastRefreshedAt'
   | 'createdAt'
@@ -82,16 +84,30 @@ export type CredentialSummary = Pick<
   readonly endpoint: string;
   /** When the scheduler looks at it next, for whatever; `null` for never. */
   readonly dueAt: Date | null;
+  /** Where the rotation of its secret is. */
+  readonly rotation: RotationSummary;
+  /** Until when the secret must have been replaced: its own end, or its greatest age; `null` when nothing says so. */
+  readonly rotateBy: Date | null;
 };
+
+/** A page of credentials. `unreadable` are those whose record cannot be read: named and left as they are. */
+export interface CredentialPage {
+  readonly credentials: readonly CredentialSummary[];
+  readonly unreadable: readonly UnreadableRecord[];
+  readonly nextCursor: string | null;
+}
 
 /** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
 export interface OperatorHandle {
-  list(filter?: RecordFilter): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }>;
+  list(filter?: RecordFilter): Promise<CredentialPage>;
   get(id: string): Promise<CredentialSummary>;
   /** Makes sure that the credential is usable now, and says so without handing out material. */
   use(id: string, options?: UseOptions): Promise<Pick<CredentialSummary, 'id' | 'state' | 'expiresAt' | 'generation'>>;
   test(id: string): Promise<TestResult>;
   refresh(id: string): Promise<CredentialSummary>;
+  rotate(id: string): Promise<CredentialSummary>;
+  /** Needs the scope `rotate`. */
+  rollback(id: string): Promise<CredentialSummary>;
   revoke(id: string): Promise<CredentialSummary>;
   pause(id: string): Promise<CredentialSummary>;
   resume(id: string): Promise<CredentialSummary>;
@@ -99,5 +115,15 @@ export interface OperatorHandle {
   delete(id: string): Promise<void>;
 }
 
-export const ACCESS_SCOPES = ['use', 'list', 'test', 'refresh', 'revoke', 'pause', 'update', 'delete'] as const;
+export const ACCESS_SCOPES = [
+  'use',
+  'list',
+  'test',
+  'refresh',
+  'rotate',
+  'revoke',
+  'pause',
+  'update',
+  'delete',
+] as const;
 export type AccessScope = (typeof ACCESS_SCOPES)[number];

@@ -45,6 +45,8 @@ export async function connectedFetch(url: string, init: ConnectedInit, beforeWri
   answer.catch(() => undefined);
   await beforeLeaving(request, () => connected(request), false);
   const mayLeave = await beforeLeaving(request, beforeWrite, true);
+  // The other side may have closed the connection while it was asked.
+  if (request.destroyed) throw new NotSentError(new Error('The connection was closed.'), false);
   await beforeLeaving(
     request,
     () => {

@@ -3,7 +3,7 @@ import type {
   AccessScope,
   AdoptedEntry,
   CredentialHandle,
-  CredentialSummary,
+  CredentialPage,
   EngineClient,
   OperatorHandle,
 } from './client.ts';
@@ -68,6 +68,14 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
       allow('refresh', id);
       return engine.refresh(id);
     },
+    rotate: async (id) => {
+      allow('rotate', id);
+      return engine.rotate(id);
+    },
+    rollback: async (id) => {
+      allow('rotate', id);
+      return engine.rollback(id);
+    },
     revoke: async (id) => {
       allow('revoke', id);
       return engine.revoke(id);
@@ -92,16 +100,16 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
 }
 
 /** A key for one credential lists that one, if the filter lets it through. */
-async function listOne(
-  engine: CredentialEngine,
-  id: string,
-  filter: RecordFilter = {},
-): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
+async function listOne(engine: CredentialEngine, id: string, filter: RecordFilter = {}): Promise<CredentialPage> {
   const { cursor: _cursor, limit: _limit, ...conditions } = filter;
   // The one record is judged by itself: such a key must not make the engine walk through all the others.
   const listing = parseListing(conditions);
   const credential = await engine.get(id);
-  return { credentials: matchingKey(credential, listing) === null ? [] : [credential], nextCursor: null };
+  return {
+    credentials: matchingKey(credential, listing) === null ? [] : [credential],
+    unreadable: [],
+    nextCursor: null,
+  };
 }
 
 async function exists(engine: CredentialEngine, id: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { DEFAULT_HEALTH_RULES, type HealthRules } from './lifecycle/health-polic
 import { retentionSchema, type RetentionOptions } from './maintenance/retention.ts';
 import type { CredentialSummary } from './client.ts';
 import type { CredentialId, StatePath } from './lifecycle/credential.ts';
+import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import type { OutboundOptions } from './outbound/policy.ts';
 import type { Ports } from './ports.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
@@ -59,6 +60,8 @@ export interface RegisterInput {
   readonly test?: boolean;
   /** How often it is tested by schedule; 0 for never; default as often as the engine tests. */
   readonly testEveryMs?: number;
+  /** When its secret is replaced by itself; absent: when somebody asks. */
+  readonly rotation?: RotationPolicyInput;
 }
 
 export interface Registered {
@@ -178,11 +181,14 @@ const DRIVER_METHODS = [
   'revoke',
 ] as const satisfies readonly Exclude<keyof ProtocolDriver, 'protocol'>[];
 
-/** Our own driver and a host's. Refuses one that lacks something, and a protocol that two of them speak. */
-export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDriver[]): readonly ProtocolDriver[] {
+/** Our own drivers and a host's. Refuses one that lacks something, and a protocol that two of them speak. */
+export function requireDrivers(
+  own: readonly ProtocolDriver[],
+  drivers: readonly ProtocolDriver[],
+): readonly ProtocolDriver[] {
   const isList: boolean = Array.isArray(drivers);
   if (!isList) throw new TypeError('Expected drivers to return a list.');
-  const protocols = new Set([own.protocol]);
+  const protocols = new Set(own.map(({ protocol }) => protocol));
   for (const driver of drivers) {
     const { protocol } = driver;
     if (typeof protocol !== 'string' || !/^[a-z][a-z0-9-]{0,63}$/.test(protocol)) {
@@ -193,7 +199,7 @@ export function requireDrivers(own: ProtocolDriver, drivers: readonly ProtocolDr
     if (protocols.has(protocol)) throw new TypeError(`Expected one driver for ${protocol}.`);
     protocols.add(protocol);
   }
-  return [own, ...drivers];
+  return [...own, ...drivers];
 }
 
 /** Where answers are spooled: beside a SQLite file, where the options say, or nowhere (`null`). */
@@ -236,6 +242,7 @@ const registerInputSchema = z.strictObject({
   secret: z.unknown(),
   test: z.boolean().optional(),
   testEveryMs: testEveryMs.optional(),
+  rotation: z.unknown().optional(),
 });
 
 const changesSchema = z.strictObject({

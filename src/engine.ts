@@ -2,16 +2,22 @@ import { Adoption } from './adoption.ts';
 import type * as signIn from './authorizations.ts';
 import { Authorizations } from './authorizations.ts';
 import { AccessKeys, requireScopes, type Access } from './access/access-key.ts';
-import type { AccessScope, AdoptedEntry, CredentialSummary, RejectionDecision, UseOptions } from './client.ts';
+import type {
+  AccessScope,
+  AdoptedEntry,
+  CredentialPage,
+  CredentialSummary,
+  RejectionDecision,
+  UseOptions,
+} from './client.ts';
 import {
-  requireDrivers,
   requireEngineOptions,
   requireRegisterInput,
-  spoolFolderOf,
   type EngineOptions,
   type Registered,
   type RegisterInput,
 } from './engine-options.ts';
+import { openParts } from './engine-parts.ts';
 import { ConfigurationError, InternalError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { EventBus, type EventListener } from './event-bus.ts';
@@ -19,29 +25,23 @@ import { Awakening } from './lifecycle/awakening.ts';
 import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from './lifecycle/credential.ts';
 import type { Surroundings } from './lifecycle/effects.ts';
 import type { CredentialEvent, EventPage, EventType } from './lifecycle/events.ts';
-import { plannedHealth } from './lifecycle/health-policy.ts';
 import { Inspections, type Inspector } from './lifecycle/inspect.ts';
+import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
-import { UnsavedAnswers } from './lifecycle/spool.ts';
 import type { Maintained } from './maintenance/retention.ts';
-import { withOutboundPolicy } from './outbound/outbound-fetch.ts';
-import { silentLogger, systemClock, systemFetch, systemRandom, type Ports } from './ports.ts';
-import { OAuth2Driver } from './protocols/oauth2/driver.ts';
-import { ProtocolRegistry, type Material, type TestResult } from './protocols/protocol.ts';
+import type { Ports } from './ports.ts';
+import type { Material, TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
+import { Rotations } from './rotations.ts';
 import { orAborted, SingleFlight } from './single-flight.ts';
 import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/record-store.ts';
-import { openStores } from './storage/open.ts';
 import { backupOf, type Stores } from './storage/stores.ts';
-import { Budgets } from './resilience/budgets.ts';
-import { EndpointGate } from './resilience/endpoint-gate.ts';
 import { refusal, summaryOf } from './summary.ts';
-import { leasesOf, Upkeep, upkeepOptions, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
+import { Upkeep, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
 import { Uses } from './uses.ts';
-import { FileSpool } from './vault/file-spool.ts';
-import { openVault, type OpenedVault } from './vault/open-vault.ts';
+import type { OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
 import { Edits, type EditHooks } from './verbs/edits.ts';
 import type { CredentialChanges } from './verbs/update.ts';
@@ -49,8 +49,6 @@ import { Webhooks } from './webhooks/webhooks.ts';
 
 export type { EngineOptions, Registered, RegisterInput } from './engine-options.ts';
 export type { MasterKey } from './vault/key-ring.ts';
-
-const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
 
 /**
  * Keeps credentials alive: the composition root, and the one face for hosts, command and library users.
@@ -77,6 +75,7 @@ export class CredentialEngine {
   readonly #adoption: Adoption;
   readonly #rejections: RejectionReports;
   readonly #authorizations: Authorizations;
+  readonly #rotations: Rotations;
   readonly #refreshes = new SingleFlight<void>();
   readonly #upkeep: Upkeep;
   readonly #edits: Edits;
@@ -111,11 +110,16 @@ export class CredentialEngine {
     this.#uses = new Uses(surroundings, {
       require: (id) => this.#require(id),
       refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
+      whenUsable: (record, signal) => this.#rotations.whenUsable(record, signal),
     });
     this.#awakening = new Awakening(surroundings, publish, this.#inspections);
     this.#authorizations = new Authorizations(surroundings, this.#awakening);
     this.#adoption = new Adoption(surroundings, (id) => this.#publishLast(id));
     this.#rejections = new RejectionReports(surroundings, (record, reason) => this.#refresh(record, reason), publish);
+    this.#rotations = new Rotations(surroundings, this.#awakening, (id) => {
+      this.#uses.forget(id);
+      this.#scheduler.wake();
+    });
     this.accessKeys = new AccessKeys(records, vault, ports);
     this.#scheduler = new Scheduler({
       ports,
@@ -123,7 +127,7 @@ export class CredentialEngine {
       owner,
       run: (claim) => this.#upkeep.runDue(claim),
       openness: (endpoint) => surroundings.gate.openness(endpoint),
-      busy: () => this.#refreshes.keys(),
+      busy: () => [...this.#refreshes.keys(), ...this.#rotations.keys()],
     });
     const hooks = this.#hooks(publish);
     this.#upkeep = new Upkeep(surroundings, hooks, options);
@@ -147,30 +151,8 @@ export class CredentialEngine {
    */
   static async open(options: EngineOptions): Promise<CredentialEngine> {
     requireEngineOptions(options);
-    const ports = withOutboundPolicy({ ...DEFAULT_PORTS, ...options.ports }, options.outbound);
-    const drivers = requireDrivers(new OAuth2Driver(ports), options.drivers?.(ports) ?? []);
-    const { database } = options;
-    const stores = typeof database === 'string' ? await openStores(database, ports) : database;
-    try {
-      const opened = await openVault(stores, options, ports);
-      const registry = new ProtocolRegistry(drivers);
-      const owner = ports.random.bytes(8).toString('hex');
-      const { vault } = opened;
-      const budgets = new Budgets(options.budgets ?? []);
-      const gate = new EndpointGate({ ports, records: stores.records, vault, budgets });
-      const upkeep = upkeepOptions(options, () => leasesOf(database, ports));
-      const folder = spoolFolderOf(options);
-      const spool = folder === null ? null : new FileSpool(folder, vault, ports.logger);
-      const surroundings: Surroundings = {
-        ...{ ports, records: stores.records, vault, drivers: registry, gate, owner, spool },
-        unsaved: new UnsavedAnswers(),
-        planHealth: (record, now) => plannedHealth(record, upkeep.rules, now),
-      };
-      return new CredentialEngine(surroundings, stores, opened, { ...upkeep, keeper: options.keeper ?? false });
-    } catch (error) {
-      await stores.records.close();
-      throw error;
-    }
+    const { surroundings, stores, opened, upkeep } = await openParts(options);
+    return new CredentialEngine(surroundings, stores, opened, { ...upkeep, keeper: options.keeper ?? false });
   }
 
   /**
@@ -186,22 +168,12 @@ export class CredentialEngine {
 
   async #register(input: RegisterInput): Promise<Registered> {
     const id = `cr_${this.#ports.random.bytes(10).toString('hex')}`;
-    const { protocol, name, ownerId = null, scopeId = null, tags = [], config, secret, testEveryMs } = input;
-    const record = await registerRecord(this.#surroundings, {
-      id,
-      protocol,
-      name,
-      ownerId,
-      scopeId,
-      tags,
-      origin: 'registered',
-      config,
-      secret,
-      ...(testEveryMs !== undefined && { testEveryMs }),
-    });
+    const { test: isAsked = true, ownerId = null, scopeId = null, tags = [], ...given } = input;
+    const registration = { ...given, ownerId, scopeId, tags, id, origin: 'registered' } as const;
+    const record = await registerRecord(this.#surroundings, registration);
     await this.#publishLast(record.id);
     // Where a person has to sign in first there is nothing to try.
-    const isTried = (input.test ?? true) && record.state !== 'pending.authorizing';
+    const isTried = isAsked && record.state !== 'pending.authorizing';
     const test = isTried ? await this.#upkeep.tests.onDemand(id) : null;
     const credential = this.#summary(await this.#require(id));
     return { id, state: credential.state, test, credential };
@@ -235,7 +207,11 @@ export class CredentialEngine {
     const { tests } = this.#upkeep;
     const run = async (): Promise<TestResult> => {
       await this.#require(id);
-      return options.cached === true ? tests.cached(id) : tests.onDemand(id);
+      if (options.cached === true) return tests.cached(id);
+      const since = this.#ports.clock.now();
+      const result = await tests.onDemand(id);
+      if (result.success) await this.#rotations.proven(id, since);
+      return result;
     };
     return orAborted(run(), options.signal);
   }
@@ -245,7 +221,29 @@ export class CredentialEngine {
     this.#requireOpen();
     const record = await this.#require(id);
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, this.#ports.clock.now());
-    await this.#refresh(record, 'refreshRequested', options.signal);
+    await this.#refresh(await this.#rotations.whenUsable(record, options.signal), 'refreshRequested', options.signal);
+    return this.get(id);
+  }
+
+  /** Replaces the registered secret now, or goes on with doing so: docs/rotation.md. What went wrong is in `rotation.failure`. */
+  async rotate(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#rotations.rotate(await this.#require(id), options.signal);
+    return this.get(id);
+  }
+
+  /** Puts the secret before back in use. @throws ConfigurationError `ERR_ROTATION_NOTHING_TO_ROLL_BACK` */
+  async rollback(id: CredentialId, options: { signal?: AbortSignal } = {}): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#rotations.rollback(await this.#require(id), options.signal);
+    return this.get(id);
+  }
+
+  /** Says when the secret is replaced by itself; `null` for never. @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
+  async setRotation(id: CredentialId, policy: RotationPolicyInput | null): Promise<CredentialSummary> {
+    this.#requireOpen();
+    await this.#require(id);
+    await this.#rotations.setPolicy(id, policy);
     return this.get(id);
   }
 
@@ -325,13 +323,11 @@ export class CredentialEngine {
     return this.#summary(await this.#require(id));
   }
 
-  async list(
-    filter: RecordFilter = {},
-  ): Promise<{ credentials: readonly CredentialSummary[]; nextCursor: string | null }> {
+  async list(filter: RecordFilter = {}): Promise<CredentialPage> {
     this.#requireOpen();
-    const { records, nextCursor } = await this.#records.list(filter);
+    const { records, ...page } = await this.#records.list(filter);
     const present = records.filter(({ deletedAt }) => deletedAt === null);
-    return { credentials: present.map((record) => this.#summary(record)), nextCursor };
+    return { credentials: present.map((record) => this.#summary(record)), ...page };
   }
 
   /** The settings of a credential as its driver understood them; no secret is in there. */
@@ -423,9 +419,10 @@ export class CredentialEngine {
     // First the calls: they may begin refreshes and tests of their own.
     await Promise.allSettled(this.#calls);
     await this.#uses.settled();
-    const flights = [this.#refreshes, this.#rejections, this.#adoption, this.#authorizations];
+    const flights = [this.#refreshes, this.#rotations, this.#rejections, this.#adoption, this.#authorizations];
     await Promise.all(flights.map((each) => each.settled()));
     this.#surroundings.unsaved.close();
+    await this.#surroundings.drivers.close();
     await this.#opened.close();
     await this.#records.close();
     this.#uses.clear();
@@ -461,6 +458,7 @@ export class CredentialEngine {
       publish,
       refresh: (record, reason, claim) => this.#refresh(record, reason, undefined, claim),
       isRefreshing: ({ id }) => this.#refreshes.has(id),
+      rotations: this.#rotations,
       expire: async (record, claim) =>
         this.#awakening.expire(record, await expireRecord(this.#surroundings, record, claim)),
       revoke: (record) => this.#awakening.revoke(record),

@@ -55,6 +55,23 @@ export type { NewWebhook, WebhookStatus } from './webhooks/webhook.ts';
 export type { Webhooks, WebhookTest } from './webhooks/webhooks.ts';
 export { silentLogger, systemClock, systemFetch, systemRandom } from './ports.ts';
 export type { ClientTls, Clock, Fetch, FetchInit, Logger, Ports, RandomSource } from './ports.ts';
+export { BasicDriver } from './protocols/basic/driver.ts';
+export type { BasicDriverOptions } from './protocols/basic/driver.ts';
+export type { BasicRotationHook, BasicRotationStep } from './protocols/basic/rotation.ts';
+export type {
+  Authentication,
+  AuthenticationRefusal,
+  Directory,
+  DirectoryAccount,
+  DirectoryEntry,
+  DirectoryResult,
+  DirectorySearch,
+  DirectoryUser,
+} from './protocols/directory.ts';
+export { escapeLdapDn } from './protocols/ldap/dn.ts';
+export { escapeLdapFilter } from './protocols/ldap/filter.ts';
+export { parseLdapUrl } from './protocols/ldap/url.ts';
+export type { LdapUrl, SearchScope } from './protocols/ldap/url.ts';
 export type {
   AuthorizationCompletion,
   AuthorizationDriver,

@@ -1,6 +1,5 @@
 import { isCredentialError, toCredentialError } from './errors.ts';
-import type { CredentialId, CredentialRecord } from './lifecycle/credential.ts';
-import { decideUse, isAlive } from './lifecycle/policy.ts';
+import type { CredentialId } from './lifecycle/credential.ts';
 import type { Surroundings } from './lifecycle/effects.ts';
 import type { Material } from './protocols/protocol.ts';
 
@@ -19,8 +18,11 @@ export class LastKnown {
     const found = unsaved.get(id);
     if (!found) return null;
     const { record, attempt, issued } = found;
-    if (issued.expiresAt !== null && issued.expiresAt <= ports.clock.now()) return null;
-    const { headers } = drivers.driver(record.protocol).material(issued.grant);
+    if (hasEnded(issued, ports.clock.now())) return null;
+    const driver = drivers.driver(record.protocol);
+    // Made of a secret that is in the store, and not of what waits to be saved.
+    if (driver.materialNeedsSecret === true) return null;
+    const { headers } = driver.material(issued.grant);
     return { headers, expiresAt: issued.expiresAt, generation: attempt.generation, storeDown: true };
   }
 
@@ -31,14 +33,10 @@ export class LastKnown {
   }
 
   /** What was handed out last, until its token ends; throws `error` when there is none, or it is not the store that failed. */
-  instead(
-    error: unknown,
-    known: { readonly record: CredentialRecord; readonly material: Material } | undefined,
-  ): Material {
+  instead(error: unknown, known: { readonly material: Material } | undefined): Material {
     const { clock, logger } = this.#surroundings.ports;
     const isStoreDown = isCredentialError(error) && error.code === 'ERR_STORE_UNAVAILABLE';
-    if (!isStoreDown || !known || !isAlive(known.record, clock.now())) throw error;
-    if (decideUse(known.record, clock.now()).decision === 'refuse') throw error;
+    if (!isStoreDown || !known || hasEnded(known.material, clock.now())) throw error;
     if (!this.#isDown) {
       const { code } = toCredentialError(error);
       logger.error({ code }, 'The store cannot be read: tokens are served from memory until they end.');
@@ -46,4 +44,8 @@ export class LastKnown {
     this.#isDown = true;
     return { ...known.material, storeDown: true };
   }
+}
+
+function hasEnded({ expiresAt }: { readonly expiresAt: Date | null }, now: Date): boolean {
+  return expiresAt !== null && expiresAt <= now;
 }

@@ -1,6 +1,7 @@
 import type { CredentialSummary } from './client.ts';
 import { errorOfCode, ReauthorizationRequiredError, TransientError, type CredentialError } from './errors.ts';
 import { dueAtOf, lifecycleStateOf, type CredentialRecord } from './lifecycle/credential.ts';
+import { openStepOf } from './lifecycle/rotation/progress.ts';
 
 /** The record without anything that only the engine needs. */
 export function summaryOf(record: CredentialRecord, endpoint: string): CredentialSummary {
@@ -11,9 +12,26 @@ export function summaryOf(record: CredentialRecord, endpoint: string): Credentia
   return {
     ...{ id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health },
     ...{ generation, issuedAt, expiresAt, refreshable, dueAt, failure, lastRefreshedAt, createdAt, endpoint },
+    ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt },
+    rotationPolicy: record.rotationPolicy,
+    rotation: rotationOf(record),
+    rotateBy: rotateBy(record),
     ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt, pausedAt, testEveryMs, toldEnds },
     paused: pausedAt !== null,
   };
+}
+
+function rotationOf({ rotation, rotationDueAt: dueAt, previous }: CredentialRecord): CredentialSummary['rotation'] {
+  const { state, reason, startedAt, rotatedAt, retireDueAt, failure, candidate } = rotation;
+  const canRollBack = previous !== null && openStepOf(rotation) === null;
+  return { state, reason, startedAt, rotatedAt, retireDueAt, failure, candidate, dueAt, canRollBack };
+}
+
+function rotateBy({ secretExpiresAt, rotationPolicy, rotation, createdAt }: CredentialRecord): Date | null {
+  const everyMs = rotationPolicy?.rotateEveryMs ?? null;
+  const aged = everyMs === null ? null : new Date((rotation.rotatedAt ?? createdAt).getTime() + everyMs);
+  if (aged === null || secretExpiresAt === null) return aged ?? secretExpiresAt;
+  return aged < secretExpiresAt ? aged : secretExpiresAt;
 }
 
 /** Why a credential cannot be used now, as the error of whoever must act. */

@@ -10,6 +10,9 @@ import type { CredentialRecord, Reason } from './lifecycle/credential.ts';
 import type { Surroundings } from './lifecycle/effects.ts';
 import type { HealthRules } from './lifecycle/health-policy.ts';
 import { decideDue, type DueDecision } from './lifecycle/policy.ts';
+import { decideRotationDue } from './lifecycle/rotation/policy.ts';
+import type { Rotations } from './rotations.ts';
+import { PendingRevocations } from './lifecycle/revocations.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
 import { retentionSchema, type Retention } from './maintenance/retention.ts';
 import type { Claim } from './storage/record-store.ts';
@@ -21,6 +24,7 @@ import { WebhookDeliverer } from './webhooks/deliverer.ts';
 export interface UpkeepHooks extends Omit<TestHooks, 'refresh'> {
   readonly refresh: (record: CredentialRecord, reason: Reason, claim: Claim | null) => Promise<void>;
   readonly isRefreshing: (record: CredentialRecord) => boolean;
+  readonly rotations: Rotations;
   readonly expire: (record: CredentialRecord, claim: Claim) => Promise<void>;
   readonly revoke: (record: CredentialRecord) => Promise<void>;
 }
@@ -51,6 +55,7 @@ export class Upkeep {
   readonly tests: CredentialTests;
   readonly maintenance: Maintenance;
   readonly deliverer: WebhookDeliverer;
+  readonly #revocations: PendingRevocations;
   readonly #surroundings: Surroundings;
   readonly #hooks: UpkeepHooks;
   readonly #options: UpkeepOptions;
@@ -68,6 +73,7 @@ export class Upkeep {
     });
     this.maintenance = new Maintenance(surroundings, options.retention);
     this.deliverer = new WebhookDeliverer({ ...surroundings, leases: options.leases });
+    this.#revocations = new PendingRevocations(surroundings);
     this.#duties = this.#table();
   }
 
@@ -75,6 +81,7 @@ export class Upkeep {
   start(): void {
     this.deliverer.start();
     this.maintenance.start();
+    this.#revocations.start();
   }
 
   /** Tests on load do not depend on the keeper. */
@@ -94,7 +101,7 @@ export class Upkeep {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await Promise.all([this.deliverer.stop(), this.maintenance.stop(), this.#onLoad]);
+    await Promise.all([this.deliverer.stop(), this.maintenance.stop(), this.#revocations.stop(), this.#onLoad]);
     await this.tests.settled();
   }
 
@@ -111,6 +118,11 @@ export class Upkeep {
         name: 'remove',
         isDue: isRemovalDue,
         run: (record, claim) => removeDeleted(this.#surroundings, record, claim, this.#hooks.revoke),
+      },
+      {
+        name: 'rotate',
+        isDue: (record, now) => decideRotationDue(record, now).decision !== 'none',
+        run: (record, claim) => this.#rotate(record, claim),
       },
       refreshDuty('refresh', (record, claim) => this.#refresh(record, claim)),
       refreshDuty('expire', (record, claim) => this.#hooks.expire(record, claim)),
@@ -129,6 +141,12 @@ export class Upkeep {
         run: (record, claim) => this.tests.runDue(record, claim),
       },
     ];
+  }
+
+  async #rotate(record: CredentialRecord, claim: Claim): Promise<void> {
+    const { rotations } = this.#hooks;
+    if (rotations.has(record.id)) return this.#surroundings.records.releaseClaim(claim);
+    return rotations.runDue(record, decideRotationDue(record, this.#surroundings.ports.clock.now()), claim);
   }
 
   async #refresh(record: CredentialRecord, claim: Claim): Promise<void> {

@@ -1,7 +1,7 @@
 import { toCredentialError } from './errors.ts';
 import { LastKnown } from './last-known.ts';
 import type { CredentialId, CredentialRecord, Reason } from './lifecycle/credential.ts';
-import { openGrant, type Surroundings } from './lifecycle/effects.ts';
+import { openGrant, openRecord, type Opened, type Surroundings } from './lifecycle/effects.ts';
 import { decideUse, isAlive, servedUntilMs } from './lifecycle/policy.ts';
 import type { Material } from './protocols/protocol.ts';
 import { refusal } from './summary.ts';
@@ -19,6 +19,8 @@ interface Cached {
 export interface UseHooks {
   readonly require: (id: CredentialId) => Promise<CredentialRecord>;
   readonly refresh: (record: CredentialRecord, reason: Reason, signal?: AbortSignal) => Promise<void>;
+  /** Waits while the only secret is being replaced. */
+  readonly whenUsable: (record: CredentialRecord, signal?: AbortSignal) => Promise<CredentialRecord>;
 }
 
 const CACHE_LIMIT = 10_000;
@@ -91,11 +93,17 @@ export class Uses {
     const { decision, reason } = decideUse(record, this.#now());
     if (decision === 'serve') return record;
     if (decision === 'refuse') throw refusal(record, this.#now());
+    if (decision === 'awaitRotation') return this.#usable(await this.#hooks.whenUsable(record, signal), signal);
     if (decision === 'serveAndRefresh') {
       this.#refreshBehind(record, reason);
       return record;
     }
-    await this.#hooks.refresh(record, reason, signal);
+    try {
+      await this.#hooks.refresh(record, reason, signal);
+    } catch (error) {
+      if (isRetry || toCredentialError(error).code !== 'ERR_ROTATION_IN_PROGRESS') throw error;
+      return this.#usable(await this.#hooks.whenUsable(record, signal), signal, true);
+    }
     const refreshed = await this.#hooks.require(record.id);
     const now = this.#now();
     const { decision: then } = decideUse(refreshed, now);
@@ -115,9 +123,16 @@ export class Uses {
 
   async #materialOf(record: CredentialRecord): Promise<Material> {
     // The record that it answers with may be newer than ours: its facts belong to this grant.
-    const { record: opened, driver, grant } = await openGrant(this.#surroundings, record);
+    const { record: opened, driver, grant, registered } = await this.#opened(record);
     if (grant === null) throw refusal(opened, this.#now());
-    return { ...driver.material(grant), expiresAt: opened.expiresAt, generation: opened.generation };
+    const input = registered && { config: opened.config, registered };
+    return { ...driver.material(grant, input), expiresAt: opened.expiresAt, generation: opened.generation };
+  }
+
+  /** What was registered is opened only where the material is made of it. */
+  #opened(record: CredentialRecord): Promise<Omit<Opened, 'registered'> & Partial<Opened>> {
+    const { materialNeedsSecret = false } = this.#surroundings.drivers.driver(record.protocol);
+    return materialNeedsSecret ? openRecord(this.#surroundings, record) : openGrant(this.#surroundings, record);
   }
 
   /** A clock that was set back asks the policy again too. */

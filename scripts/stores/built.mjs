@@ -15,6 +15,8 @@ export const { openAuthStorage } = built('sessions/open');
 /** @type {Pick<typeof import('../../src/secret.ts'), 'Secret'>} */
 export const { Secret } = built('secret');
 
+/** @type {Pick<typeof import('../../src/lifecycle/rotation/progress.ts'), 'IDLE_ROTATION'>} */
+const { IDLE_ROTATION } = built('lifecycle/rotation/progress');
 /** @type {typeof import('../../src/ports.ts')} */
 const { silentLogger, systemClock, systemFetch, systemRandom } = built('ports');
 export const ports = { clock: systemClock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
@@ -52,6 +54,7 @@ export function aRecord(overrides) {
       notices: [],
       lastRefreshedAt: null,
     },
+    ...{ next: null, previous: null, rotation: IDLE_ROTATION, rotationPolicy: null },
     ...{ createdAt: now, updatedAt: now },
     ...overrides,
   };

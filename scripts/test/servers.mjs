@@ -19,6 +19,17 @@ const { root } = createRequire(import.meta.url)('../bootstrap/project.cjs');
 export const SERVERS = [
   // openssl makes the certificates that it is spoken to with.
   { name: 'postgres', debian: 'postgresql openssl', isInstalled: () => hasPostgres() && hasCommand('openssl') },
+  {
+    name: 'slapd',
+    debian: 'slapd ldap-utils openssl',
+    isInstalled: () => existsSync('/usr/sbin/slapd') && hasCommand('ldapadd') && hasCommand('openssl'),
+  },
+  {
+    name: 'samba',
+    debian: 'samba-ad-dc samba-ad-provision openssl',
+    isInstalled: () =>
+      existsSync('/usr/share/samba/setup/provision.ldif') && hasCommand('samba-tool') && hasCommand('samba'),
+  },
   // openssl makes the certificates that clients and servers show.
   { name: 'certificates', debian: 'openssl', isInstalled: () => hasCommand('openssl') },
   { name: 'redis', debian: 'redis-server', isInstalled: () => hasCommand('redis-server') },

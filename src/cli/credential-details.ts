@@ -3,6 +3,7 @@ import type { CredentialEvent } from '../lifecycle/events.ts';
 import { layOut, type Cell } from './columns.ts';
 import { printLine, widthOf, type CommandContext } from './context.ts';
 import { printable } from './printable.ts';
+import { rotationFacts } from './rotation-words.ts';
 import {
   credentialStateCell,
   expiryCell,
@@ -46,6 +47,7 @@ function facts(credential: CredentialSummary, lastEvent: CredentialEvent | null,
     generation: { text: String(credential.generation) },
     'expires in': expiresAt === null ? expiry : { text: `${expiry.text} (${expiresAt.toISOString()})` },
     'next action': nextActionCell(credential, now),
+    ...rotationFacts(credential, now),
     'last event': lastEventCell(lastEvent, now),
     'registered at': { text: credential.createdAt.toISOString() },
     ...(ownerId !== null && { owner: { text: ownerId } }),

@@ -1,23 +1,26 @@
-import type { CredentialSummary } from '../client.ts';
+import type { CredentialPage, CredentialSummary } from '../client.ts';
 import type { CredentialEngine } from '../engine.ts';
 import { ConfigurationError, isCredentialError } from '../errors.ts';
+import type { UnreadableRecord } from '../storage/record-store.ts';
 
 const PAGE = 1_000;
 const LEAST_PREFIX = 6;
 
-/** All credentials, page by page. */
-export async function allCredentials(engine: CredentialEngine): Promise<CredentialSummary[]> {
-  const all: CredentialSummary[] = [];
+/** All credentials, page by page, and the records that cannot be read. */
+export async function allCredentials(engine: CredentialEngine): Promise<Omit<CredentialPage, 'nextCursor'>> {
+  const credentials: CredentialSummary[] = [];
+  const unreadable: UnreadableRecord[] = [];
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<CredentialEngine['list']>> = await engine.list({
       limit: PAGE,
       ...(cursor !== null && { cursor }),
     });
-    all.push(...page.credentials);
+    credentials.push(...page.credentials);
+    unreadable.push(...page.unreadable);
     cursor = page.nextCursor;
   } while (cursor !== null);
-  return all;
+  return { credentials, unreadable };
 }
 
 /**
@@ -30,7 +33,7 @@ export async function findCredential(engine: CredentialEngine, text: string): Pr
     return await engine.get(text);
   } catch (error) {
     if (!isCredentialError(error) || error.code !== 'ERR_CREDENTIAL_NOT_FOUND') throw error;
-    return onlyMatch(await allCredentials(engine), text);
+    return onlyMatch((await allCredentials(engine)).credentials, text);
   }
 }
 

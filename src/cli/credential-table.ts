@@ -3,6 +3,7 @@ import type { CredentialEvent } from '../lifecycle/events.ts';
 import { layOut, wrap, type Cell, type Column } from './columns.ts';
 import { actionOf } from './failure.ts';
 import { printable } from './printable.ts';
+import { rotationCell, rotationTrouble } from './rotation-words.ts';
 import {
   credentialStateCell,
   expiryCell,
@@ -37,20 +38,22 @@ const COLUMNS: readonly Column[] = [
   { title: 'LAST EVENT', shortTitle: 'LAST', leastWidth: 5 },
 ];
 const ID_COLUMN: Column = { title: 'ID' };
+const ROTATION_COLUMN: Column = { title: 'ROTATION', leastWidth: 5 };
 const INDENT = '  ';
 
 /** Lines of the table of credentials, title line first. */
 export function credentialTable(rows: readonly CredentialRow[], options: TableOptions): string[] {
-  const columns = options.ids === true ? [...COLUMNS, ID_COLUMN] : COLUMNS;
+  const rotates = rows.some(({ credential }) => credential.rotation.state !== 'idle');
+  const columns = [...COLUMNS, ...(rotates ? [ROTATION_COLUMN] : []), ...(options.ids === true ? [ID_COLUMN] : [])];
   return layOut(
     columns,
-    rows.map((row) => cellsOf(row, options)),
+    rows.map((row) => cellsOf(row, options, rotates)),
     options.width,
     options.style,
   );
 }
 
-function cellsOf({ credential, lastEvent }: CredentialRow, { now, ids }: TableOptions): Cell[] {
+function cellsOf({ credential, lastEvent }: CredentialRow, { now, ids }: TableOptions, rotates: boolean): Cell[] {
   const cells: Cell[] = [
     { text: printable(credential.name), tone: 'strong' },
     protocolCell(credential.protocol),
@@ -58,6 +61,7 @@ function cellsOf({ credential, lastEvent }: CredentialRow, { now, ids }: TableOp
     expiryCell(credential, now),
     nextActionCell(credential, now),
     lastEventCell(lastEvent, now),
+    ...(rotates ? [rotationCell(credential)] : []),
   ];
   return ids === true ? [...cells, { text: credential.id, short: credential.id.slice(0, 12), tone: 'quiet' }] : cells;
 }
@@ -68,11 +72,28 @@ export function troubleLines(
   { width, style }: Pick<TableOptions, 'width' | 'style'>,
 ): string[] {
   return rows.flatMap(({ credential }) => {
+    const rotation = rotationLines(credential, { width, style });
     const trouble = troubleText(credential);
-    if (trouble === null) return [];
+    if (trouble === null) return rotation;
     const sentence = wrap(printable(`${credential.name}: ${trouble}`), width);
     const action = credential.failure === null ? [] : wrap(actionOf(credential.failure.code), width - INDENT.length);
     const { tone } = stateCell(credential.state);
-    return [...sentence.map((line) => style(tone, line)), ...action.map((line) => style('quiet', INDENT + line))];
+    return [
+      ...sentence.map((line) => style(tone, line)),
+      ...action.map((line) => style('quiet', INDENT + line)),
+      ...rotation,
+    ];
   });
+}
+
+function rotationLines(
+  credential: CredentialSummary,
+  { width, style }: Pick<TableOptions, 'width' | 'style'>,
+): string[] {
+  const trouble = rotationTrouble(credential);
+  const { failure } = credential.rotation;
+  if (trouble === null || failure === null) return [];
+  const sentence = wrap(printable(`${credential.name}: ${trouble}`), width);
+  const action = wrap(actionOf(failure.code), width - INDENT.length);
+  return [...sentence.map((line) => style('notice', line)), ...action.map((line) => style('quiet', INDENT + line))];
 }

@@ -24,7 +24,16 @@ import {
 } from './commands/key.ts';
 import { list } from './commands/list.ts';
 import { machine, MACHINE_FORMATS, type MachineCommandOptions } from './commands/machine.ts';
-import { refresh, revoke, show, test, use, type UseCommandOptions } from './commands/one-credential.ts';
+import {
+  refresh,
+  revoke,
+  rollback,
+  rotate,
+  show,
+  test,
+  use,
+  type UseCommandOptions,
+} from './commands/one-credential.ts';
 import { register, type RegisterCommandOptions } from './commands/register.ts';
 import {
   webhookAdd,
@@ -90,7 +99,7 @@ function addRegister(program: Command, context: CommandContext): void {
     .command('register')
     .description('store a credential and test it')
     .requiredOption('--name <name>', 'what people call it')
-    .option('--protocol <protocol>', 'protocol', 'oauth2')
+    .option('--protocol <protocol>', 'oauth2, ldap or basic', 'oauth2')
     .option('--config <file>', 'configuration as a JSON object; "-" for standard input')
     .option('--issuer <url>', 'authorization server, for discovery')
     .option('--token-endpoint <url>', 'token endpoint, instead of an issuer')
@@ -117,7 +126,7 @@ function addRegister(program: Command, context: CommandContext): void {
     .option('--secret-env <name>', 'read the secret from an environment variable')
     .addHelpText(
       'after',
-      '\nThe secret is the client secret, or a JSON object {"clientSecret": ..., "refreshToken": ...}.' +
+      '\nThe secret is the client secret or password, or a JSON object {"clientSecret": ..., "refreshToken": ...}.' +
         '\nOn a terminal you are asked for it. It is never taken from an argument.\n',
     )
     .action((_options: object, command: Command) =>
@@ -145,6 +154,8 @@ function addVerbs(program: Command, context: CommandContext): void {
     { name: 'show', description: 'everything about one credential but its secrets', run: show },
     { name: 'test', description: 'ask the other side whether it is good', run: test },
     { name: 'refresh', description: 'get a new grant now', run: refresh },
+    { name: 'rotate', description: 'replace its secret by a new one', run: rotate },
+    { name: 'rollback', description: 'put the secret before the last rotation back in use', run: rollback },
     { name: 'revoke', description: 'end it, here and at the other side', run: revoke },
     { name: 'pause', description: 'let scheduled work on it rest; idle grants are kept alive', run: pause },
     { name: 'resume', description: 'end a pause', run: resume },

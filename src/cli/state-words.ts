@@ -40,6 +40,7 @@ const REASON_WORDS: Readonly<Record<Reason, string>> = {
   grantRefused: 'the server refuses its grant',
   answerLost: 'the answer to its refresh was lost',
   ambiguousRefresh: 'its refresh was interrupted and the token may be spent',
+  storeRolledBack: 'the database was put back to a state before its last refresh',
   expiryReached: 'its token has expired',
   revokedByUser: 'it was revoked here',
   authorized: 'somebody signed in',
@@ -61,17 +62,23 @@ const EVENT_WORDS: Readonly<Record<EventType, string>> = {
   'credential.misconfigured': 'misconfigured',
   'credential.recovered': 'recovered',
   'credential.revoked': 'revoked',
+  'credential.rotated': 'rotated',
   'credential.paused': 'paused',
   'credential.resumed': 'resumed',
   'credential.updated': 'updated',
   'credential.deleted': 'deleted',
   'refresh.failed': 'refresh failed',
+  'rotation.failed': 'rotation failed',
   'health.failed': 'test failed',
   'health.recovered': 'test passed',
   'key.rotated': 'data key rotated',
 };
 
-const PROTOCOL_WORDS: ReadonlyMap<string, string> = new Map([['oauth2', 'OAuth2']]);
+const PROTOCOL_WORDS: ReadonlyMap<string, string> = new Map([
+  ['oauth2', 'OAuth2'],
+  ['ldap', 'LDAP'],
+  ['basic', 'Basic'],
+]);
 
 export function protocolCell(protocol: string): Cell {
   return { text: PROTOCOL_WORDS.get(protocol) ?? protocol };

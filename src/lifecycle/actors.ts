@@ -4,8 +4,12 @@ import type { Surroundings } from './effects.ts';
 import type { ClaimInput, Outcome, RevokeInput, SendInput } from './machine.ts';
 import { claimRefresh, sendRefresh } from './refresh.ts';
 import { revokeCredential } from './revoke.ts';
+import type { RotationOutcome, StepInput } from './rotation/contract.ts';
+import { runStep } from './rotation/run.ts';
 
-const IN_PROGRESS: Outcome = {
+type Interrupted = Extract<Outcome, { outcome: 'interrupted' }>;
+
+const IN_PROGRESS: Interrupted = {
   outcome: 'interrupted',
   interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message: 'Another process took this refresh over.' },
 };
@@ -17,10 +21,9 @@ function isUnderWay(outcome: Outcome): boolean {
 
 /** The machine's effects. An error becomes an outcome of code and sentence: nothing else may sit in a snapshot. */
 export function createActors(surroundings: Surroundings) {
-  const guarded = async (operation: () => Promise<Outcome>): Promise<Outcome> => {
+  const guarded = async <O>(operation: () => Promise<O>): Promise<O | Interrupted> => {
     try {
-      const outcome = await operation();
-      return isUnderWay(outcome) ? IN_PROGRESS : outcome;
+      return await operation();
     } catch (error) {
       const { code, message } = toCredentialError(error);
       if (!isCredentialError(error))
@@ -28,15 +31,27 @@ export function createActors(surroundings: Surroundings) {
       return { outcome: 'interrupted', interruption: { code, message } };
     }
   };
+  const settled = async (operation: () => Promise<Outcome>): Promise<Outcome> => {
+    const outcome = await guarded(operation);
+    return isUnderWay(outcome) ? IN_PROGRESS : outcome;
+  };
+  const rotationStep = fromPromise<RotationOutcome, StepInput>(({ input, signal }) =>
+    guarded(() => runStep(surroundings, input, signal)),
+  );
   return {
     claimRefresh: fromPromise<Outcome, ClaimInput>(({ input, signal }) =>
-      guarded(() => claimRefresh(surroundings, input, signal)),
+      settled(() => claimRefresh(surroundings, input, signal)),
     ),
     sendRefresh: fromPromise<Outcome, SendInput>(({ input, signal }) =>
-      guarded(() => sendRefresh(surroundings, input, signal)),
+      settled(() => sendRefresh(surroundings, input, signal)),
     ),
     revokeCredential: fromPromise<Outcome, RevokeInput>(({ input, signal }) =>
-      guarded(() => revokeCredential(surroundings, input, signal)),
+      settled(() => revokeCredential(surroundings, input, signal)),
     ),
+    createCandidate: rotationStep,
+    setCandidate: rotationStep,
+    testCandidate: rotationStep,
+    finishRotation: rotationStep,
+    retirePrevious: rotationStep,
   };
 }

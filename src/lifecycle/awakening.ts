@@ -6,6 +6,8 @@ import type { CredentialRecord, Reason } from './credential.ts';
 import type { Surroundings } from './effects.ts';
 import type { CredentialEvent } from './events.ts';
 import type { Inspections } from './inspect.ts';
+import type { RotationOrder } from './rotation/contract.ts';
+import { NOT_ROTATING } from './rotation/region.ts';
 import { credentialMachine, stateValueOf, type MachineEvent, type Settled } from './machine.ts';
 
 /**
@@ -30,6 +32,17 @@ export class Awakening {
 
   async revoke(record: CredentialRecord): Promise<void> {
     await this.#awake(record, { type: 'credential.revoke' });
+  }
+
+  /** Ends when the rotation is over, or waits for its next try. */
+  async rotate(record: CredentialRecord, order: RotationOrder, claim: Claim | null): Promise<void> {
+    const type = order.direction === 'back' ? 'credential.rollback' : 'credential.rotate';
+    await this.#awake(record, { type, order, claim });
+  }
+
+  /** Goes on with an open rotation, or ends an overlap. */
+  async resumeRotation(record: CredentialRecord, claim: Claim | null): Promise<void> {
+    await this.#awake(record, { type: 'rotation.resume', claim });
   }
 
   async expire(record: CredentialRecord, settled: Settled): Promise<void> {
@@ -68,8 +81,16 @@ export class Awakening {
   #hydrate(record: CredentialRecord): Actor<typeof credentialMachine> {
     const { id: credentialId, generation, reason } = record;
     const snapshot = this.#machine.resolveState({
-      value: stateValueOf(record.state, record.health),
-      context: { credentialId, generation, reason, claim: null, attemptId: null, interruption: null },
+      value: stateValueOf(record.state, record.health, record.rotation.state),
+      context: {
+        credentialId,
+        generation,
+        reason,
+        claim: null,
+        attemptId: null,
+        rotating: NOT_ROTATING,
+        interruption: null,
+      },
     });
     return createActor(this.#machine, {
       // What an inspector calls it.

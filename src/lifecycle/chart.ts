@@ -18,6 +18,7 @@ export interface ChartEdge {
   readonly guard?: unknown;
   readonly actions: readonly unknown[];
   readonly description?: string | undefined;
+  readonly reenter?: boolean;
 }
 
 /** One row of the table "state × event → state, actions". Paths are below the machine: `lifecycle.valid.fresh`. */
@@ -51,6 +52,7 @@ export interface EdgeConfig {
   readonly guard?: string;
   readonly actions?: readonly string[];
   readonly description?: string;
+  readonly reenter?: true;
 }
 
 /** Every transition, in the order in which the machine tries them. */
@@ -87,12 +89,13 @@ function invokeConfig(node: ChartNode, { id, src }: ChartNode['invoke'][number])
 }
 
 function edgeConfig(edge: ChartEdge): EdgeConfig {
-  const { guard, actions, description } = edge;
+  const { guard, actions, description, reenter } = edge;
   return {
     target: `#${targetOf(edge).id}`,
     ...(guard !== undefined && { guard: nameOf(guard) }),
     ...(actions.length > 0 && { actions: actions.map(nameOf) }),
     ...(description !== undefined && { description }),
+    ...(reenter === true && { reenter }),
   };
 }
 

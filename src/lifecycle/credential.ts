@@ -2,6 +2,8 @@ import { z } from 'zod/v4';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { isErrorCode, StorageError, type ErrorCode } from '../errors.ts';
 import { pendingAuthorizationSchema, type PendingAuthorization } from './pending-authorization.ts';
+import { rotationPolicySchema, type RotationPolicy } from './rotation/plan.ts';
+import { blocksUse, IDLE_ROTATION, rotationProgressSchema, type RotationProgress } from './rotation/progress.ts';
 
 export type CredentialId = string;
 
@@ -49,6 +51,7 @@ export const REASONS = [
   'grantRefused',
   'answerLost',
   'ambiguousRefresh',
+  'storeRolledBack',
   'expiryReached',
   'revokedByUser',
   'authorized',
@@ -78,6 +81,10 @@ export interface SecretPointer {
   readonly field: SecretField;
   readonly generation: number;
   readonly attemptId: string;
+}
+
+export function isSamePointer(one: SecretPointer, other: SecretPointer): boolean {
+  return one.field === other.field && one.generation === other.generation && one.attemptId === other.attemptId;
 }
 
 /** What of a credential can end: the token in use, the grant behind it, that grant by disuse, what its owner entered. */
@@ -117,6 +124,13 @@ export interface CredentialRecord {
   readonly grant: SecretPointer | null;
   /** Sign-ins that have begun, and for a while those that have ended; several may wait at once. */
   readonly authorizations: readonly PendingAuthorization[];
+  /** The candidate of a rotation under way: what is to become `registered`. */
+  readonly next: SecretPointer | null;
+  /** What `registered` was before the last rotation: for the overlap, and to roll back to. */
+  readonly previous: SecretPointer | null;
+  readonly rotation: RotationProgress;
+  /** When the secret is replaced by itself; `null` for never. */
+  readonly rotationPolicy: RotationPolicy | null;
   /** Counts committed grants. */
   readonly generation: number;
   /** Why the current grant was obtained. */
@@ -164,6 +178,17 @@ export interface CredentialRecord {
   readonly updatedAt: Date;
 }
 
+/** Every sealed value that the record points at. */
+export function pointersOf({
+  registered,
+  grant,
+  next,
+  previous,
+  rotation,
+}: Pick<CredentialRecord, 'registered' | 'grant' | 'next' | 'previous' | 'rotation'>): SecretPointer[] {
+  return [registered, grant, next, previous, rotation.grant].filter((pointer) => pointer !== null);
+}
+
 export function lifecycleStateOf(path: StatePath): LifecycleState {
   return STATE_NAMES.find((state) => path.startsWith(`${state}.`)) ?? 'pending';
 }
@@ -196,6 +221,10 @@ const recordSchema = z.strictObject({
   registered: pointer,
   grant: pointer.nullable(),
   authorizations: z.array(pendingAuthorizationSchema),
+  next: pointer.nullable(),
+  previous: pointer.nullable(),
+  rotation: rotationProgressSchema,
+  rotationPolicy: rotationPolicySchema.nullable(),
   generation: z.int().nonnegative(),
   generationReason: z.enum(REASONS),
   revision: z.int().positive(),
@@ -231,7 +260,9 @@ const recordSchema = z.strictObject({
 });
 
 /** When the scheduler has to look at a record next, for whatever; `null` for never. */
-export function dueAtOf(record: Pick<CredentialRecord, (typeof DUE_TIMES)[number]>): Date | null {
+export function dueAtOf(record: Pick<CredentialRecord, (typeof DUE_TIMES)[number] | 'rotation'>): Date | null {
+  // Until the only secret was replaced nothing else can be done with it.
+  if (blocksUse(record.rotation)) return record.rotationDueAt;
   const instants = DUE_TIMES.flatMap((name) => record[name] ?? []);
   return instants.length === 0 ? null : instants.reduce((a, b) => (a <= b ? a : b));
 }
@@ -243,7 +274,7 @@ const DUE_TIMES = ['refreshDueAt', 'testDueAt', 'rotationDueAt', 'noticeDueAt'] 
  * that is guarded (a test, a notice, the end of a life), or a refresh was interrupted: it is then done whatever the endpoint's state.
  */
 export function dueEndpointOf(
-  record: Pick<CredentialRecord, (typeof DUE_TIMES)[number] | 'endpoint' | 'refreshable' | 'state'>,
+  record: Parameters<typeof dueAtOf>[0] & Pick<CredentialRecord, 'endpoint' | 'refreshable' | 'state'>,
 ): string | null {
   const { refreshDueAt, refreshable, state } = record;
   // Whoever takes an interrupted refresh up asks the gate, which lets healing pass.
@@ -256,6 +287,10 @@ export function dueEndpointOf(
 const ADDED_IN_2 = {
   authorizations: [],
   endpoint: null,
+  next: null,
+  previous: null,
+  rotation: IDLE_ROTATION,
+  rotationPolicy: null,
   grantExpiresAt: null,
   idleExpiresAt: null,
   secretExpiresAt: null,

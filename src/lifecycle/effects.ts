@@ -9,6 +9,7 @@ import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
 import type { RequestGate } from './request-gate.ts';
+import type { RotationReason } from './rotation/progress.ts';
 import type { Spool, UnsavedAnswers } from './spool.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 
@@ -110,8 +111,14 @@ export function newId(ports: Ports): string {
   return ports.random.bytes(16).toString('hex');
 }
 
-export function eventsOf(types: readonly EventType[], record: CredentialRecord, ports: Ports): CredentialEvent[] {
-  return types.map((type) => eventOf(type, record, newId(ports)));
+/** @param reason of a rotation; the record's own otherwise */
+export function eventsOf(
+  types: readonly EventType[],
+  record: CredentialRecord,
+  ports: Ports,
+  reason: RotationReason | null = null,
+): CredentialEvent[] {
+  return types.map((type) => ({ ...eventOf(type, record, newId(ports)), ...(reason !== null && { reason }) }));
 }
 
 /** The machine's view of a record as it now is. */

@@ -7,6 +7,7 @@ import {
   type Reason,
   type StatePath,
 } from './credential.ts';
+import { ROTATION_REASONS, type RotationReason } from './rotation/progress.ts';
 
 /** Facts about credentials, named `<noun>.<past participle>`. */
 export const EVENT_TYPES = [
@@ -20,11 +21,13 @@ export const EVENT_TYPES = [
   'credential.misconfigured',
   'credential.recovered',
   'credential.revoked',
+  'credential.rotated',
   'credential.paused',
   'credential.resumed',
   'credential.updated',
   'credential.deleted',
   'refresh.failed',
+  'rotation.failed',
   'health.failed',
   'health.recovered',
   'key.rotated',
@@ -36,7 +39,7 @@ export type EventType = (typeof EVENT_TYPES)[number];
  * grant by disuse; what its owner entered), or a new data key.
  */
 export const NEWS_REASONS = ['tokenEnds', 'grantEnds', 'grantLapses', 'secretEnds', 'keyRotated'] as const;
-export type EventReason = Reason | (typeof NEWS_REASONS)[number];
+export type EventReason = Reason | (typeof NEWS_REASONS)[number] | RotationReason;
 
 /** One entry of the durable outbox. Delivery is at least once; `eventId` stays the same at each delivery. */
 export interface CredentialEvent {
@@ -71,7 +74,7 @@ const eventSchema = z.strictObject({
   protocol: z.string().nullable(),
   state: z.enum(STATE_PATHS).nullable(),
   generation: z.int().nonnegative(),
-  reason: z.enum([...REASONS, ...NEWS_REASONS]),
+  reason: z.enum([...REASONS, ...NEWS_REASONS, ...ROTATION_REASONS]),
   at: instant,
   endsAt: instant.optional(),
 });

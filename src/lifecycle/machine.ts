@@ -2,6 +2,15 @@ import { assign, enqueueActions, fromPromise, setup, type DoneActorEvent } from 
 import type { Claim } from '../storage/record-store.ts';
 import type { CredentialId, Health, Reason, StatePath } from './credential.ts';
 import type { CredentialEvent } from './events.ts';
+import type { RotationOutcome, StepInput } from './rotation/contract.ts';
+import { openStepOf, type RotationState } from './rotation/progress.ts';
+import {
+  isRotatingAt,
+  NOT_ROTATING,
+  rotationRegion,
+  type RotatingContext,
+  type RotationEvent,
+} from './rotation/region.ts';
 
 /** Plain facts only: snapshots and inspector traffic show all of this in clear. */
 export interface MachineContext {
@@ -11,6 +20,8 @@ export interface MachineContext {
   /** The right under which the current refresh runs. */
   readonly claim: Claim | null;
   readonly attemptId: string | null;
+  /** Under which right a rotation runs. */
+  readonly rotating: RotatingContext;
   /** Why the last operation ended without touching the record, as code and sentence. */
   readonly interruption: Interruption | null;
 }
@@ -30,8 +41,10 @@ export interface Interruption {
 export type MachineEvent =
   | { readonly type: 'credential.refresh'; readonly reason: Reason; readonly claim: Claim | null }
   | { readonly type: 'credential.revoke' }
+  | RotationEvent
   | { readonly type: 'expiry.reached'; readonly settled: Settled }
   | { readonly type: 'authorization.completed'; readonly settled: Settled }
+  | { readonly type: 'grant.promoted'; readonly settled: Settled }
   | { readonly type: 'test.passed' }
   | { readonly type: 'test.failed' };
 
@@ -75,6 +88,8 @@ type OutcomeEvent = DoneActorEvent<Outcome>;
 const isSettled = (outcome: Outcome, state: StatePath): boolean =>
   outcome.outcome === 'settled' && outcome.state === state;
 
+const UNEXPECTED: Interruption = { code: 'ERR_INTERNAL', message: 'An operation ended unexpectedly.' };
+
 const machineSetup = setup({
   types: {
     context: {} as MachineContext,
@@ -87,10 +102,17 @@ const machineSetup = setup({
     claimRefresh: fromPromise<Outcome, ClaimInput>(notProvided),
     sendRefresh: fromPromise<Outcome, SendInput>(notProvided),
     revokeCredential: fromPromise<Outcome, RevokeInput>(notProvided),
+    createCandidate: fromPromise<RotationOutcome, StepInput>(notProvided),
+    setCandidate: fromPromise<RotationOutcome, StepInput>(notProvided),
+    testCandidate: fromPromise<RotationOutcome, StepInput>(notProvided),
+    finishRotation: fromPromise<RotationOutcome, StepInput>(notProvided),
+    retirePrevious: fromPromise<RotationOutcome, StepInput>(notProvided),
   },
   guards: {
     isClaimed: (_, { outcome }: { outcome: Outcome }) => outcome.outcome === 'claimed',
     isSettledAs: (_, { outcome, state }: { outcome: Outcome; state: StatePath }) => isSettled(outcome, state),
+    isRotatingAt: (_, left: { outcome: RotationOutcome; state: RotationState; goesOn: boolean }) =>
+      isRotatingAt(left.outcome, left.state, left.goesOn),
   },
   actions: {
     recordCommand: assign((_, command: { reason: Reason; claim: Claim | null }) => ({
@@ -106,11 +128,22 @@ const machineSetup = setup({
         : {},
     ),
     recordInterruption: assign((_, { outcome }: { outcome: Outcome | null }) => ({
-      interruption:
-        outcome?.outcome === 'interrupted'
-          ? outcome.interruption
-          : { code: 'ERR_INTERNAL', message: 'An operation ended unexpectedly.' },
+      interruption: outcome?.outcome === 'interrupted' ? outcome.interruption : UNEXPECTED,
     })),
+    recordOrder: assign((_, rotating: RotatingContext) => ({ rotating, interruption: null })),
+    recordRotating: assign((_, { outcome }: { outcome: RotationOutcome }) =>
+      outcome.outcome === 'rotating'
+        ? { rotating: { order: null, claim: outcome.claim, resumed: outcome.resumed }, interruption: null }
+        : {},
+    ),
+    recordRotationInterruption: assign((_, { outcome }: { outcome: RotationOutcome | null }) => ({
+      interruption: outcome?.outcome === 'interrupted' ? outcome.interruption : UNEXPECTED,
+    })),
+    announceRotating: enqueueActions(({ enqueue }, { outcome }: { outcome: RotationOutcome }) => {
+      if (outcome.outcome !== 'rotating') return;
+      for (const event of outcome.events) enqueue.emit(event);
+      if (outcome.granted) enqueue.raise({ type: 'grant.promoted', settled: outcome.granted });
+    }),
     announce: enqueueActions(({ enqueue }, { outcome }: { outcome: Outcome }) => {
       if (outcome.outcome !== 'settled') return;
       for (const event of outcome.events) enqueue.emit(event);
@@ -173,6 +206,14 @@ const REFRESH = {
 } as const;
 const REVOKE = { target: '#credential.lifecycle.revoked.byUser' } as const;
 
+const PROMOTED = {
+  target: '#credential.lifecycle.valid.fresh',
+  actions: {
+    type: 'recordSettlement',
+    params: ({ event }: { event: Extract<MachineEvent, { type: 'grant.promoted' }> }) => ({ outcome: event.settled }),
+  },
+} as const;
+
 function expiredAs<S extends StatePath>(state: S) {
   type Expiry = { event: Extract<MachineEvent, { type: 'expiry.reached' }> };
   return {
@@ -208,7 +249,7 @@ const AUTHORIZED = {
  */
 export const credentialMachine = machineSetup.createMachine({
   id: 'credential',
-  context: ({ input }) => ({ ...input, claim: null, attemptId: null, interruption: null }),
+  context: ({ input }) => ({ ...input, claim: null, attemptId: null, rotating: NOT_ROTATING, interruption: null }),
   type: 'parallel',
   states: {
     lifecycle: {
@@ -217,7 +258,12 @@ export const credentialMachine = machineSetup.createMachine({
         pending: {
           initial: 'unverified',
           states: { unverified: {}, misconfigured: {}, authorizing: {} },
-          on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE, 'authorization.completed': AUTHORIZED },
+          on: {
+            'credential.refresh': REFRESH,
+            'credential.revoke': REVOKE,
+            'authorization.completed': AUTHORIZED,
+            'grant.promoted': PROMOTED,
+          },
         },
         valid: {
           initial: 'fresh',
@@ -226,6 +272,7 @@ export const credentialMachine = machineSetup.createMachine({
             'credential.refresh': REFRESH,
             'credential.revoke': REVOKE,
             'authorization.completed': AUTHORIZED,
+            'grant.promoted': PROMOTED,
             'expiry.reached': [
               expiredAs('expired.needsUser'),
               expiredAs('expired.retrying'),
@@ -235,6 +282,7 @@ export const credentialMachine = machineSetup.createMachine({
         },
         refreshing: {
           initial: 'ambiguous',
+          on: { 'grant.promoted': PROMOTED },
           states: {
             claimed: {
               tags: ['busy'],
@@ -284,7 +332,12 @@ export const credentialMachine = machineSetup.createMachine({
         expired: {
           initial: 'retrying',
           states: { retrying: {}, needsUser: {} },
-          on: { 'credential.refresh': REFRESH, 'credential.revoke': REVOKE, 'authorization.completed': AUTHORIZED },
+          on: {
+            'credential.refresh': REFRESH,
+            'credential.revoke': REVOKE,
+            'authorization.completed': AUTHORIZED,
+            'grant.promoted': PROMOTED,
+          },
         },
         revoked: {
           initial: 'byUser',
@@ -309,6 +362,7 @@ export const credentialMachine = machineSetup.createMachine({
         },
       },
     },
+    rotation: rotationRegion,
     health: {
       initial: 'unknown',
       states: { unknown: {}, healthy: {}, failing: {} },
@@ -317,12 +371,13 @@ export const credentialMachine = machineSetup.createMachine({
   },
 });
 
-/** The machine's state value for a stored record. An open refresh of a holder that is gone is ambiguous until a command comes. */
-export function stateValueOf(state: StatePath, health: Health) {
+/** The machine's state value for a stored record. What a holder that is gone has left open rests until a command comes. */
+export function stateValueOf(state: StatePath, health: Health, rotating: RotationState = 'idle') {
   const [parent, child] = splitPath(state);
   const substate = parent === 'refreshing' ? 'ambiguous' : child;
   const lifecycle = state === 'revoked.byUser' ? { revoked: { byUser: 'ended' } } : { [parent]: substate };
-  return { lifecycle, health };
+  const isOpen = openStepOf({ state: rotating }) !== null || rotating === 'overlapping';
+  return { lifecycle, health, rotation: isOpen ? { [rotating]: 'waiting' } : rotating };
 }
 
 function splitPath(state: StatePath): [string, string] {

@@ -38,7 +38,7 @@ export const STATE_MEANINGS: Readonly<Record<StatePath, StateMeaning>> = {
   },
   'valid.degraded': {
     meaning: 'The token lives, but the grant behind it is dead or refused: usable until the token ends.',
-    reasons: ['grantRefused', 'configurationFailure', 'ambiguousRefresh'],
+    reasons: ['grantRefused', 'configurationFailure', 'ambiguousRefresh', 'storeRolledBack'],
   },
   'refreshing.claimed': {
     meaning: 'One holder has the claim and has written its intent down; nothing has left.',
@@ -59,7 +59,7 @@ export const STATE_MEANINGS: Readonly<Record<StatePath, StateMeaning>> = {
   },
   'expired.needsUser': {
     meaning: 'Only a person can bring it back.',
-    reasons: ['grantRefused', 'ambiguousRefresh', 'expiryReached', 'configurationFailure'],
+    reasons: ['grantRefused', 'ambiguousRefresh', 'storeRolledBack', 'expiryReached', 'configurationFailure'],
   },
   'revoked.byUser': { meaning: 'Its owner ended it here; it stays so.', reasons: ['revokedByUser'] },
   'revoked.upstream': {

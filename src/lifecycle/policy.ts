@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CredentialError } from '../errors.ts';
+import type { CredentialError, ErrorCode } from '../errors.ts';
 import type { Issued } from '../protocols/protocol.ts';
 import {
   lifecycleStateOf,
@@ -11,6 +11,7 @@ import {
 } from './credential.ts';
 import { isUnderWay } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
+import { blocksUse } from './rotation/progress.ts';
 
 /** Pure decisions: `{ decision, reason }` from a record and an instant. No clock, no randomness, no effects. */
 export interface Decision<D extends string> {
@@ -28,6 +29,7 @@ const FORCED_MOST_MS = 10 * SECOND;
 const BACKOFF_FIRST_MS = 2 * SECOND;
 const BACKOFF_MOST_MS = 5 * MINUTE;
 const HEAL_EXTRA_MS = 5 * SECOND;
+const CLOCK_TRIES = 10;
 const KEEP_ALIVE_MOST_MS = 3 * 24 * 60 * MINUTE;
 
 /** The span of a grant's life, when the other side named its end. */
@@ -98,7 +100,7 @@ export function isBackingOff(record: Pick<CredentialRecord, 'retryNotBefore'>, n
   return record.retryNotBefore !== null && now < record.retryNotBefore;
 }
 
-export type UseDecision = Decision<'serve' | 'serveAndRefresh' | 'refreshFirst' | 'refuse'>;
+export type UseDecision = Decision<'serve' | 'serveAndRefresh' | 'refreshFirst' | 'awaitRotation' | 'refuse'>;
 
 /** What a caller who wants to use the credential gets. */
 export function decideUse(record: CredentialRecord, now: Date): UseDecision {
@@ -112,6 +114,7 @@ export function decideUse(record: CredentialRecord, now: Date): UseDecision {
       ? { decision: 'refreshFirst', reason: 'recovering' }
       : { decision: 'refuse', reason: record.reason };
   }
+  if (blocksUse(record.rotation)) return { decision: 'awaitRotation', reason: record.reason };
   const backingOff = isBackingOff(record, now);
   if (!isAlive(record, now)) {
     if (backingOff) return { decision: 'refuse', reason: record.reason };
@@ -302,6 +305,8 @@ export interface FailedAttempt {
   readonly inDoubt: boolean;
   /** When the token was perhaps spent first, by this request or one before it; `null` when it certainly was not. */
   readonly spentAt: Date | null;
+  /** The store was put back to an older state after the grant was given: its successor may be known to nobody any more. */
+  readonly rolledBack: boolean;
   readonly reuseGraceMs: number;
   readonly deadlineMs: number;
 }
@@ -314,10 +319,12 @@ export function settleFailed(
   now: Date,
 ): Settlement {
   const alive = isAlive(record, now);
-  switch (classify(error)) {
+  // A clock that stays wrong for that long is no reason to ask for ever.
+  const isHopeless = error.code === 'ERR_CLOCK_SKEWED' && record.failedAttempts >= CLOCK_TRIES;
+  switch (isHopeless ? 'permanent' : classify(error)) {
     case 'permanent': {
       if (error.code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM') return SETTLED_UPSTREAM;
-      const reason: Reason = attempt.inDoubt ? 'ambiguousRefresh' : 'grantRefused';
+      const reason = refusalReason(attempt);
       return alive
         ? { state: 'valid.degraded', reason, refreshDueAt: record.expiresAt, retryNotBefore: null }
         : { state: 'expired.needsUser', reason, refreshDueAt: null, retryNotBefore: null };
@@ -337,6 +344,11 @@ export function settleFailed(
       }
       return settleTransient(record, error, attempt, now);
   }
+}
+
+function refusalReason({ rolledBack, inDoubt }: FailedAttempt): Reason {
+  if (rolledBack) return 'storeRolledBack';
+  return inDoubt ? 'ambiguousRefresh' : 'grantRefused';
 }
 
 /** The other side said itself that it ended the credential: no token of it lives on, whatever its expiry says. */
@@ -458,10 +470,13 @@ export function leavesDoubt(error: CredentialError): boolean {
 }
 
 export function recordedFailure(error: CredentialError, settlement: Settlement, now: Date): RecordedFailure {
-  const lost = settlement.reason === 'ambiguousRefresh';
+  const codes: Partial<Record<Reason, ErrorCode>> = {
+    ambiguousRefresh: 'ERR_OAUTH2_AMBIGUOUS_REFRESH',
+    storeRolledBack: 'ERR_OAUTH2_STORE_ROLLED_BACK',
+  };
   return {
     class: classify(error),
-    code: lost ? 'ERR_OAUTH2_AMBIGUOUS_REFRESH' : error.code,
+    code: codes[settlement.reason] ?? error.code,
     message: error.message,
     at: now,
   };

@@ -18,6 +18,7 @@ import { attemptPointer, isOpen, needsHealing, perhapsSpentAt, type Attempt } fr
 import type { ClaimInput, Outcome, SendInput, Settled } from './machine.ts';
 import { healAt, isBackingOff, isWithinGrace } from './policy.ts';
 import { recoverAuthorizations } from './authorization-recovery.ts';
+import { blocksUse } from './rotation/progress.ts';
 import { parseSealedGrant } from './sealed-grant.ts';
 import { commitGrant, recordFailure, settleAmbiguous, settleLost } from './settle.ts';
 import { saveGrant, spooledAnswer } from './spool.ts';
@@ -76,6 +77,11 @@ async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, cla
     await records.releaseClaim(claim);
     return answeredAt(record);
   }
+  // The only secret is being replaced: whoever waits for that comes again.
+  if (blocksUse(record.rotation)) {
+    await records.releaseClaim(claim);
+    return ROTATING;
+  }
   const spooled = await spooledAnswer(surroundings, record);
   if (spooled) {
     const settled = await commitGrant(surroundings, { record, claim, ...spooled });
@@ -108,6 +114,11 @@ function isUnderWay({ state }: Pick<CredentialRecord, 'state'>): boolean {
 const IN_PROGRESS: Outcome = {
   outcome: 'interrupted',
   interruption: { code: 'ERR_REFRESH_IN_PROGRESS', message: 'Another process is still refreshing this credential.' },
+};
+
+const ROTATING: Outcome = {
+  outcome: 'interrupted',
+  interruption: { code: 'ERR_ROTATION_IN_PROGRESS', message: 'The secret of this credential is being replaced.' },
 };
 
 /** Whether somebody else's refresh, or its recorded failure, already is the answer. A person's own request is always made. */

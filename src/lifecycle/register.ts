@@ -4,6 +4,9 @@ import { endpointKey } from '../protocols/protocol.ts';
 import { Secret } from '../secret.ts';
 import { SCHEMA_VERSION, type CredentialRecord } from './credential.ts';
 import { eventsOf, type Surroundings } from './effects.ts';
+import { parseRotationPolicy, planRotation } from './rotation/plan.ts';
+import { IDLE_ROTATION } from './rotation/progress.ts';
+import { rotationOf } from './rotation/write.ts';
 
 // No control characters: names and tags are printed on terminals and in logs.
 const line = z
@@ -27,13 +30,15 @@ export interface Registration {
   readonly origin: CredentialRecord['origin'];
   readonly config: unknown;
   readonly secret: unknown;
+  /** A `RotationPolicyInput`; absent: the secret is replaced only when somebody asks. */
+  readonly rotation?: unknown;
   readonly testEveryMs?: number | null;
 }
 
 /**
  * Stores a new credential: its secret sealed first, then the record that points at it.
  *
- * @throws ConfigurationError `ERR_CONFIG_MALFORMED`, `ERR_CONFIG_UNKNOWN_PROTOCOL`: nothing was stored
+ * @throws ConfigurationError `ERR_CONFIG_MALFORMED`, `ERR_CONFIG_UNKNOWN_PROTOCOL`, `ERR_ROTATION_UNSUPPORTED`: nothing was stored
  * @throws StorageError `ERR_STORE_DUPLICATE`
  */
 export async function registerRecord(
@@ -45,6 +50,8 @@ export async function registerRecord(
   const driver = drivers.driver(registration.protocol);
   const config = driver.parseConfig(registration.config);
   const secret = driver.parseSecret(registration.secret, config);
+  const policy = registration.rotation === undefined ? null : parseRotationPolicy(registration.rotation);
+  if (policy !== null) rotationOf(driver);
   const now = ports.clock.now();
   const unplanned: CredentialRecord = {
     schemaVersion: SCHEMA_VERSION,
@@ -61,6 +68,10 @@ export async function registerRecord(
     registered: { field: 'registered', generation: 0, attemptId: 'registered' },
     grant: null,
     authorizations: [],
+    next: null,
+    previous: null,
+    rotation: IDLE_ROTATION,
+    rotationPolicy: policy,
     generation: 0,
     generationReason: 'registered',
     revision: 1,
@@ -73,7 +84,7 @@ export async function registerRecord(
     learnedLifeMs: null,
     refreshDueAt: null,
     testDueAt: null,
-    rotationDueAt: null,
+    rotationDueAt: planRotation({ createdAt: now, rotatedAt: null, secretExpiresAt: null, policy }, now)?.at ?? null,
     noticeDueAt: null,
     pausedAt: null,
     deletedAt: null,

@@ -1,8 +1,10 @@
 import { toCredentialError } from '../errors.ts';
-import { lifecycleStateOf, type CredentialRecord, type RecordedFailure } from './credential.ts';
+import { lifecycleStateOf, type CredentialRecord, type RecordedFailure, type SecretPointer } from './credential.ts';
 import { driverInput, eventsOf, openRecord, requireRecord, revised, settledAt, type Surroundings } from './effects.ts';
 import type { RevokeInput, Settled } from './machine.ts';
 import { classify } from './policy.ts';
+import { endPending, owe, revocationsOf } from './revocations.ts';
+import { IDLE_ROTATION } from './rotation/progress.ts';
 
 /**
  * Ends a credential for good: first here, so that nobody gets it any more, then at the other side. The sealed values go
@@ -21,17 +23,11 @@ export async function revokeCredential(
       const open = (await vault.find(record, record.registered)) !== null;
       return settledAt(open ? await revokeUpstream(surroundings, record, signal) : record);
     }
+    for (const pointer of rotationLeftovers(record)) await owe(surroundings, record, pointer);
     const now = ports.clock.now();
     const next = revised(
       record,
-      {
-        state: 'revoked.byUser',
-        reason: 'revokedByUser',
-        refreshDueAt: null,
-        retryNotBefore: null,
-        failure: null,
-        authorizations: [],
-      },
+      { ...REVOKED, rotation: { ...IDLE_ROTATION, rotatedAt: record.rotation.rotatedAt } },
       now,
     );
     const events = eventsOf(['credential.revoked'], next, ports);
@@ -39,6 +35,19 @@ export async function revokeCredential(
       return settledAt(await revokeUpstream(surroundings, next, signal), events);
     }
   }
+}
+
+const REVOKED: Partial<CredentialRecord> = {
+  ...{ state: 'revoked.byUser', reason: 'revokedByUser', refreshDueAt: null, retryNotBefore: null, failure: null },
+  authorizations: [],
+  ...{ next: null, previous: null, rotationDueAt: null, testDueAt: null, noticeDueAt: null },
+};
+
+/** Secrets beside the one in use that the other side may accept: a candidate, and the one before in its overlap. */
+function rotationLeftovers({ next, previous, rotation }: CredentialRecord): SecretPointer[] {
+  const candidate = rotation.direction === 'forward' ? next : null;
+  const overlapping = rotation.state === 'overlapping' ? previous : null;
+  return [candidate, overlapping].filter((pointer) => pointer !== null);
 }
 
 /** Tells the other side. What went wrong is kept on the record, so that people see it and revoke again. */
@@ -49,9 +58,12 @@ async function revokeUpstream(
 ): Promise<CredentialRecord> {
   const { ports, vault } = surroundings;
   try {
+    await endPending(surroundings, record.id);
     const opened = await openRecord(surroundings, record);
     await opened.driver.revoke(driverInput(opened, signal));
-    await vault.deleteAll(record);
+    const owed = await revocationsOf(surroundings.records, record.id);
+    // What is still owed takes the values; they go with its end.
+    if (owed.length === 0) await vault.deleteAll(record);
     return await writeFailure(surroundings, record, null);
   } catch (error) {
     const failure = toCredentialError(error);

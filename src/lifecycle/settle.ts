@@ -1,7 +1,9 @@
 import { ReauthorizationRequiredError, toCredentialError, type CredentialError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
 import type { Issued, RefreshTraits } from '../protocols/protocol.ts';
+import type { Secret } from '../secret.ts';
 import type { Claim } from '../storage/record-store.ts';
-import { lifecycleStateOf, type CredentialRecord } from './credential.ts';
+import { lifecycleStateOf, pointersOf, type CredentialRecord, type SecretPointer } from './credential.ts';
 import {
   driverInput,
   eventsOf,
@@ -19,6 +21,7 @@ import { learnedLifeMs } from './learned-life.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
+import { proofChanges, replannedDueAt } from './rotation/policy.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
   isAnswerLost,
@@ -52,19 +55,28 @@ export interface Answered extends UnderWay {
 }
 
 /** Stores the answer under the attempt's own name. */
-export async function sealGrant(
+export function sealGrant(
   surroundings: Surroundings,
   record: CredentialRecord,
   attempt: Pick<Attempt, 'generation' | 'attemptId'>,
   issued: Issued,
 ): Promise<void> {
-  const { ports, vault } = surroundings;
+  return putValue(surroundings, record, attemptPointer(attempt), encodeSealedGrant(issued));
+}
+
+/** Seals and stores a value that exists only in memory. */
+export async function putValue(
+  { ports, vault }: Surroundings,
+  record: CredentialRecord,
+  pointer: SecretPointer,
+  value: Secret<JsonObject>,
+): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      await vault.put(record, attemptPointer(attempt), encodeSealedGrant(issued));
+      await vault.put(record, pointer, value);
       return;
     } catch (error) {
-      // The answer exists only in memory: the write is tried again, the request never.
+      // The value exists only in memory: the write is tried again, the request never.
       if (tries >= SEAL_TRIES) throw error;
       ports.logger.error(
         { credentialId: record.id, code: toCredentialError(error).code },
@@ -90,10 +102,13 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
     }
     const now = ports.clock.now();
     const { issuedAt, expiresAt, refreshable } = issued;
+    const secretExpiresAt = issued.secretExpiresAt ?? record.secretExpiresAt;
     const learned = learnedLifeMs(record, attempt);
     const changes = {
       ...settleRefreshed(record.id, issued, { learnedLifeMs: learned, crowdMs }),
       learnedLifeMs: learned,
+      rotationDueAt: replannedDueAt({ ...record, secretExpiresAt }, now),
+      ...proofChanges(record, attempt.claimedAt, now),
       grant: attemptPointer(attempt),
       generation: attempt.generation,
       generationReason: attempt.reason,
@@ -102,7 +117,7 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
       refreshable,
       grantExpiresAt,
       idleExpiresAt,
-      secretExpiresAt: issued.secretExpiresAt ?? record.secretExpiresAt,
+      secretExpiresAt,
       failedAttempts: 0,
       failure: null,
       notices: [],
@@ -134,8 +149,8 @@ export async function collectGarbage(
   record: CredentialRecord,
   previous: CredentialRecord['grant'],
 ): Promise<void> {
-  const pointers = [record.registered, record.grant, previous, ...authorizationPointers(record.authorizations)];
-  const keep = pointers.filter((pointer) => pointer !== null);
+  const kept = [...pointersOf(record), previous, ...authorizationPointers(record.authorizations)];
+  const keep = kept.filter((pointer) => pointer !== null);
   try {
     await vault.collect(record, keep, record.generation);
   } catch (error) {
@@ -185,6 +200,7 @@ export async function recordFailure(
     singleUse,
     healing: attempt.healing,
     inDoubt: attempt.spentAt !== null || (singleUse && (await wasSuperseded(surroundings, record, attempt, now))),
+    rolledBack: singleUse && (await wasRolledBack(surroundings, record)),
     spentAt: spentAt ?? (sent && singleUse && isAnswerLost(failure) ? attempt.sentAt : null),
     reuseGraceMs: traits.reuseGraceMs,
     deadlineMs: traits.deadlineMs,
@@ -210,7 +226,20 @@ async function wasSuperseded(
 ): Promise<boolean> {
   const since = (issuedAt ?? now).getTime() - LATE_REQUEST_MS;
   const attempts = await records.attempts(id, ATTEMPTS_TO_JUDGE);
-  return attempts.some((other) => other.attemptId !== attemptId && isOpen(other) && other.sentAt.getTime() >= since);
+  return attempts.some(
+    (other) =>
+      other.attemptId !== attemptId &&
+      (isOpen(other) || (other.phase === 'failed' && other.spentAt !== null)) &&
+      (other.sentAt?.getTime() ?? 0) >= since,
+  );
+}
+
+/** Whether the grant is older than the state that the store was put back to, or than one that the journal knows of. */
+async function wasRolledBack({ records }: Surroundings, record: CredentialRecord): Promise<boolean> {
+  const restoredAt = await records.getRestoredAt();
+  if (restoredAt !== null && (record.issuedAt ?? record.createdAt) <= restoredAt) return true;
+  const attempts = await records.attempts(record.id, ATTEMPTS_TO_JUDGE);
+  return attempts.some(({ phase, generation }) => phase === 'committed' && generation > record.generation);
 }
 
 /** The other side itself said that it does not accept the token any more: whatever its expiry was, its life is over. */
@@ -240,6 +269,7 @@ export async function settleLost(surroundings: Surroundings, underWay: UnderWay)
     healing: true,
     inDoubt: true,
     spentAt: null,
+    rolledBack: false,
     reuseGraceMs: 0,
     deadlineMs: 0,
   };

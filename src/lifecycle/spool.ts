@@ -4,6 +4,7 @@ import type { Issued } from '../protocols/protocol.ts';
 import type { Secret } from '../secret.ts';
 import type { CredentialId, CredentialRecord, SecretPointer } from './credential.ts';
 import type { Surroundings } from './effects.ts';
+import { LEASE_MS } from './held-claim.ts';
 import { attemptPointer, type Attempt } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { encodeSealedGrant, parseSealedGrant } from './sealed-grant.ts';
@@ -79,7 +80,9 @@ export class UnsavedAnswers {
   }
 
   async #save(surroundings: Surroundings, answered: Answered): Promise<void> {
-    const { record, attempt } = answered;
+    const { record, attempt, claim } = answered;
+    // Nobody is to present the token again while its answer is here.
+    await surroundings.records.renewClaim(claim, LEASE_MS);
     await surroundings.vault.put(record, attemptPointer(attempt), encodeSealedGrant(answered.issued));
     await commitGrant(surroundings, answered);
     if (this.#unsaved.get(record.id)?.attempt.attemptId === attempt.attemptId) this.#unsaved.delete(record.id);

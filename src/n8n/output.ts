@@ -28,9 +28,30 @@ export function credentialItem(summary: CredentialSummary): IDataObject {
     grantExpiresAt: isoText(summary.grantExpiresAt),
     idleExpiresAt: isoText(summary.idleExpiresAt),
     secretExpiresAt: isoText(summary.secretExpiresAt),
+    rotationPolicy: summary.rotationPolicy && {
+      rotateEveryMs: summary.rotationPolicy.rotateEveryMs,
+      rotationGraceMs: summary.rotationPolicy.rotationGraceMs,
+      window: summary.rotationPolicy.window && { ...summary.rotationPolicy.window },
+    },
+    rotation: rotationItem(summary.rotation),
+    rotateBy: isoText(summary.rotateBy),
     failure: failure && { class: failure.class, code: failure.code, message: failure.message, at: isoText(failure.at) },
     lastRefreshedAt: isoText(summary.lastRefreshedAt),
     createdAt: isoText(summary.createdAt),
+  };
+}
+
+function rotationItem({ failure, ...rotation }: CredentialSummary['rotation']): IDataObject {
+  return {
+    state: rotation.state,
+    reason: rotation.reason,
+    candidate: rotation.candidate,
+    startedAt: isoText(rotation.startedAt),
+    rotatedAt: isoText(rotation.rotatedAt),
+    retireDueAt: isoText(rotation.retireDueAt),
+    dueAt: isoText(rotation.dueAt),
+    canRollBack: rotation.canRollBack,
+    failure: failure && { code: failure.code, message: failure.message, at: isoText(failure.at) },
   };
 }
 

@@ -2,6 +2,7 @@ import { ConfigurationError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { ClientTls, Ports } from '../ports.ts';
 import type { Secret } from '../secret.ts';
+import type { Directory } from './directory.ts';
 
 /** A request that a proof is made for. */
 export interface ProofRequest {
@@ -14,6 +15,8 @@ export interface ProofRequest {
 /** What a caller puts on its request. All of it is SECRET. */
 export interface Material {
   readonly headers: Readonly<Record<string, string>>;
+  /** Requests to a directory (LDAP), over connections that are kept; absent where headers are what is given. */
+  readonly directory?: Directory;
   /** The certificate that the connection has to show: the other side binds the material to it (RFC 8705 §3). */
   readonly tls?: ClientTls;
   /** For material that is bound to a key (RFC 9449): the headers of this one request, instead of `headers`. */
@@ -42,6 +45,9 @@ export interface Entered {
   readonly config: JsonObject;
   readonly registered: Secret<JsonObject>;
 }
+
+/** What material is made of where there are no tokens. */
+export type MaterialInput = Pick<DriverInput, 'config' | 'registered'>;
 
 /** A grant as the other side gave it, with absolute instants by the local clock. */
 export interface Issued {
@@ -72,6 +78,16 @@ export interface Issued {
  */
 export type RotationOverlap = 'dual' | 'standby' | 'none';
 
+/** What a candidate is made from. */
+export interface CandidateInput extends DriverInput {
+  /** What was in use before `registered`, where the record still knows it. */
+  readonly previous: Secret<JsonObject> | null;
+  /** Names this candidate, also in a run after a crash: a label under which what was made elsewhere is found again. */
+  readonly attemptId: string;
+  /** An earlier run may have made it already. */
+  readonly resumed: boolean;
+}
+
 /** What a step of a rotation works with. `registered` and `grant` are the ones in use. */
 export interface RotationInput extends DriverInput {
   /** The secret that is to replace `registered`, whole. It is sealed durably before the first `set`. */
@@ -88,16 +104,29 @@ export interface RotationInput extends DriverInput {
  * one run would have ended. A step that fails throws; `ERR_ROTATION_CANDIDATE_REFUSED` says that another candidate may do.
  */
 export interface RotationDriver {
+  /**
+   * Within this time the other side may lock an account after failed logins, in milliseconds. An interrupted `set` is looked
+   * into once within it. Absent: 0.
+   */
+  lockoutWindowMs?(config: JsonObject): number;
+  /**
+   * Names of the account whose secret is replaced and of the second principal that does it, `null` when the account does it
+   * for itself. A second principal that is the same account is refused: it would break itself on the way. Absent: not known.
+   */
+  accounts?(input: Omit<DriverInput, 'signal'>): { readonly rotated: string; readonly secondPrincipal: string | null };
   overlap(config: JsonObject): RotationOverlap;
   /** Makes a candidate. It changes nothing that is in use; what it makes elsewhere is undone by `retire`. */
-  create(input: DriverInput & { readonly previous: Secret<JsonObject> | null }): Promise<Secret<JsonObject>>;
+  create(input: CandidateInput): Promise<Secret<JsonObject>>;
   /** Makes the other side accept the candidate. */
   set(input: RotationInput): Promise<void>;
   /** Proves the candidate. Answers the grant that comes from it, or `null` when the present grant stays good. */
   test(input: RotationInput): Promise<Issued | null>;
   /** Makes the candidate the one that others use too (labels, pointers at the other side). */
   finish(input: RotationInput): Promise<void>;
-  /** Ends a secret that is no longer in use, or a candidate that was dropped. */
+  /**
+   * Ends a secret that is no longer in use, or a candidate that was dropped. Afterwards `registered` is accepted: where
+   * there is only one secret and `retired` may be it, `registered` is brought back.
+   */
   retire(input: DriverInput & { readonly retired: Secret<JsonObject> }): Promise<'retired' | 'unsupported'>;
 }
 
@@ -221,8 +250,10 @@ export interface ProtocolDriver {
    * When either throws, it sends nothing and throws the same.
    */
   refresh(input: DriverInput, beforeSend: BeforeSend): Promise<Issued>;
-  /** Turns a grant into material. Pure. */
-  material(grant: Secret<JsonObject>): Omit<Material, 'expiresAt' | 'generation'>;
+  /** Turns a grant into material. No request is made for it. `input` is there where `materialNeedsSecret` asks for it. */
+  material(grant: Secret<JsonObject>, input?: MaterialInput): Omit<Material, 'expiresAt' | 'generation'>;
+  /** There are no tokens: the material is made of the registered secret. */
+  readonly materialNeedsSecret?: boolean;
   /** Asks the other side whether the grant is still accepted. */
   confirm(input: DriverInput): Promise<Confirmation>;
   /** Absent: its tests are logins, so that none is repeated that could lock an account. */
@@ -262,5 +293,10 @@ export class ProtocolRegistry {
     if (driver) return driver;
     const known = [...this.#drivers.keys()].join(', ');
     throw new ConfigurationError('ERR_CONFIG_UNKNOWN_PROTOCOL', `The protocol is not one of: ${known}.`);
+  }
+
+  /** Has every driver give back what it holds open. One that fails keeps no other from it. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#drivers.values()].map(async (driver) => driver.close?.()));
   }
 }

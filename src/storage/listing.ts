@@ -1,6 +1,6 @@
-import { ConfigurationError } from '../errors.ts';
-import type { CredentialRecord } from '../lifecycle/credential.ts';
-import type { RecordFilter, RecordPage } from './record-store.ts';
+import { ConfigurationError, isCredentialError, type ErrorCode } from '../errors.ts';
+import { parseRecord, type CredentialRecord } from '../lifecycle/credential.ts';
+import type { RecordFilter, RecordPage, UnreadableRecord } from './record-store.ts';
 import { instantText, isStorable, requireText, TEXT_LIMITS } from './texts.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -84,8 +84,46 @@ export function pageOf(listing: Listing, rows: readonly { record: CredentialReco
   const last = page.at(-1);
   return {
     records: page.map((row) => row.record),
+    unreadable: [],
     nextCursor: rows.length > listing.limit && last ? encodeCursor(listing.order, last.key, last.record.id) : null,
   };
+}
+
+/** The same out of records as they are stored: one that cannot be read does not keep the others back. */
+export function pageOfTexts(
+  listing: Listing,
+  rows: readonly { readonly id: string; readonly record: string; readonly key: string }[],
+): RecordPage {
+  const page = rows.slice(0, listing.limit);
+  const last = page.at(-1);
+  const records: CredentialRecord[] = [];
+  const unreadable: UnreadableRecord[] = [];
+  for (const { id, record } of page) {
+    const read = parsedOrCode(record);
+    if (typeof read === 'string') unreadable.push({ id, name: nameIn(record), code: read });
+    else records.push(read);
+  }
+  const nextCursor = rows.length > listing.limit && last ? encodeCursor(listing.order, last.key, last.id) : null;
+  return { records, unreadable, nextCursor };
+}
+
+function parsedOrCode(text: string): CredentialRecord | ErrorCode {
+  try {
+    return parseRecord(text);
+  } catch (error) {
+    if (isCredentialError(error)) return error.code;
+    throw error;
+  }
+}
+
+/** The name in a record of whatever version. */
+function nameIn(text: string): string | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value instanceof Object && 'name' in value && typeof value.name === 'string' ? value.name : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The words of a text, without case and accents, each once. Long words are cut: a search finds them by their beginning. */

@@ -47,6 +47,7 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
   readonly #encryptions = new Map<string, number>();
   #keyRing: string | null = null;
+  #restoredAt: Date | null = null;
   #seal: RecordSeal | null = null;
   #sealed: string | null = null;
   #writes = 0;
@@ -255,6 +256,14 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   async getAccessKey(keyId: string): Promise<AccessKeyRecord | null> {
     const key = this.#accessKeys.get(keyId);
     return key ? structuredCopy(key) : null;
+  }
+
+  async getRestoredAt(): Promise<Date | null> {
+    return this.#restoredAt;
+  }
+
+  async markRestored(at: Date): Promise<void> {
+    this.#restoredAt = at;
   }
 
   async getKeyRing(): Promise<string | null> {

@@ -19,8 +19,12 @@ export interface PostgresTransaction {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** A process that was stopped in the middle of a transaction must not hold its rows for ever. */
-const STALLED_TRANSACTION_MS = 10_000;
+/**
+ * A process that was stopped in the middle of a transaction must not hold up the others: the server ends its session. Stopped ones
+ * that wait for the same lock would each take it in turn and hold it as long, so their waiting ends too.
+ */
+const STALLED_TRANSACTION_MS = 3_000;
+const LOCK_TIMEOUT_MS = 5_000;
 const POOL_SIZE = 10;
 const RELISTEN_MS = 1_000;
 
@@ -58,7 +62,7 @@ export class PostgresDatabase implements PostgresTransaction {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: STALLED_TRANSACTION_MS,
-      options: `-c search_path=${url.schema}`,
+      options: `-c search_path=${url.schema} -c lock_timeout=${String(LOCK_TIMEOUT_MS)}`,
       keepAlive: true,
     };
     this.#pool = new library.Pool({ ...this.#config, max: POOL_SIZE });

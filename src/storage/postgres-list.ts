@@ -21,7 +21,7 @@ export function postgresListQuery(listing: Listing): PostgresQuery {
   const order = key === "''" ? id : `${key}, ${id}`;
   const limit = bind(listing.limit + 1);
   return {
-    sql: `SELECT r.record, ${key} AS key FROM ${source} WHERE ${where} ORDER BY ${order} LIMIT ${limit}`,
+    sql: `SELECT r.id, r.record, ${key} AS key FROM ${source} WHERE ${where} ORDER BY ${order} LIMIT ${limit}`,
     parameters,
   };
 }

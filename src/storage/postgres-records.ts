@@ -11,7 +11,7 @@ import {
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import { DocumentLedger, KINDS_OF_A_CREDENTIAL } from './documents.ts';
-import { pageOf, parseListing, wordsOf } from './listing.ts';
+import { pageOfTexts, parseListing, wordsOf } from './listing.ts';
 import type { Parameter, PostgresDatabase, PostgresTransaction } from './postgres-database.ts';
 import { PostgresDocuments } from './postgres-documents.ts';
 import { postgresListQuery } from './postgres-list.ts';
@@ -32,6 +32,7 @@ import { compareTexts, requireStorable } from './texts.ts';
 /** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
+const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 const PRUNED_THROUGH = 'pruned-through';
 /** Any number; it only has to be the same in every process. */
@@ -133,10 +134,9 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async list(filter: RecordFilter): Promise<RecordPage> {
     const listing = parseListing(filter);
     const { sql, parameters } = postgresListQuery(listing);
-    const rows = await this.#database.find<{ record: string; key: string }>(sql, parameters);
-    return pageOf(
+    return pageOfTexts(
       listing,
-      rows.map(({ record, key }) => ({ record: parseRecord(record), key })),
+      await this.#database.find<{ id: string; record: string; key: string }>(sql, parameters),
     );
   }
 
@@ -309,6 +309,16 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
       scopes: JSON.parse(row.scopes) as string[],
       createdAt: new Date(row.created_at),
     };
+  }
+
+  async getRestoredAt(): Promise<Date | null> {
+    const text = await this.#text('SELECT value AS text FROM meta WHERE name = $1', [RESTORED_AT]);
+    return text === null ? null : new Date(text);
+  }
+
+  async markRestored(at: Date): Promise<void> {
+    const sql = 'INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2';
+    await this.#database.run(sql, [RESTORED_AT, at.toISOString()]);
   }
 
   async getKeyRing(): Promise<string | null> {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../errors.ts';
 import type { CredentialId, CredentialRecord, LifecycleState } from '../lifecycle/credential.ts';
 import type { CredentialEvent } from '../lifecycle/events.ts';
 import type { Attempt } from '../lifecycle/journal.ts';
@@ -25,12 +26,22 @@ export interface RecordFilter {
   readonly cursor?: string;
 }
 
+/** A stored record that does not parse, or was written by a later version. */
+export interface UnreadableRecord {
+  readonly id: CredentialId;
+  /** `null` when not even that can be read. */
+  readonly name: string | null;
+  readonly code: ErrorCode;
+}
+
 export interface RecordPage {
   /**
    * In the order of `dueAt`, `expiresAt` or the word found, whichever filter of these comes first in `RecordFilter`; then, and
    * without such a filter, in the order of their ids. Texts are ordered by their code points.
    */
   readonly records: readonly CredentialRecord[];
+  /** Records of this page that cannot be read: they are named and left as they are, and the others are listed. */
+  readonly unreadable: readonly UnreadableRecord[];
   readonly nextCursor: string | null;
 }
 
@@ -178,6 +189,10 @@ export interface RecordStore extends LedgerStore {
 
   putAccessKey(key: AccessKeyRecord): Promise<void>;
   getAccessKey(keyId: string): Promise<AccessKeyRecord | null>;
+
+  /** When the state was written that this store was last put back to by a restore; `null` when it never was. */
+  getRestoredAt(): Promise<Date | null>;
+  markRestored(at: Date): Promise<void>;
 
   /** The sealed key ring as text; `null` before the first one was written. */
   getKeyRing(): Promise<string | null>;

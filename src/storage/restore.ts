@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { isCredentialError, StorageError } from '../errors.ts';
 import { syncPath } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
+import { RESTORED_AT } from './sqlite-records.ts';
 import { requireOurs } from './sqlite-schema.ts';
 
 export interface RestoreOptions {
@@ -48,6 +49,7 @@ export function restoreBackup({ from, to, force = false }: RestoreOptions): Rest
     const fresh = `${to}.restoring`;
     try {
       copyFileSync(from, fresh);
+      markRestored(fresh, backup);
       syncPath(fresh);
       const kept = present ? setAside(to) : null;
       // What a deleted or damaged database left behind would be played into the new one.
@@ -62,6 +64,18 @@ export function restoreBackup({ from, to, force = false }: RestoreOptions): Rest
 }
 
 const JOURNALS = ['-wal', '-shm'] as const;
+
+/** A grant that was refreshed after the backup is refused later: then the engine knows why. */
+function markRestored(path: string, { lastWriteAt }: StoreAge): void {
+  if (lastWriteAt === null) return;
+  const db = new Database(path);
+  try {
+    db.pragma('journal_mode = DELETE');
+    db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(RESTORED_AT, lastWriteAt.toISOString());
+  } finally {
+    db.close();
+  }
+}
 
 /** Keeps the database under another name, with the journal that a damaged one may have left. */
 function setAside(path: string): string {

@@ -19,7 +19,7 @@ export function listQuery(listing: Listing): Query {
   const conditions = conditionsOf(listing, key, id);
   const where = conditions.map(({ sql }) => sql).join(' AND ') || 'TRUE';
   return {
-    sql: `SELECT r.record, ${key} AS key FROM ${source} WHERE ${where} ORDER BY ${orderOf(key, id)} LIMIT ?`,
+    sql: `SELECT r.id, r.record, ${key} AS key FROM ${source} WHERE ${where} ORDER BY ${orderOf(key, id)} LIMIT ?`,
     parameters: [...conditions.flatMap(({ parameters }) => parameters), listing.limit + 1],
   };
 }

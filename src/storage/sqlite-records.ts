@@ -13,7 +13,7 @@ import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
 import type { Clock, HostTime } from '../ports.ts';
 import { DocumentLedger } from './documents.ts';
-import { pageOf, parseListing, wordsOf } from './listing.ts';
+import { pageOfTexts, parseListing, wordsOf } from './listing.ts';
 import {
   DYING_MS,
   type AccessKeyRecord,
@@ -36,6 +36,7 @@ import { requireStorable } from './texts.ts';
 /** Names in the table `meta`. */
 const KEY_RING = 'key-ring';
 const SEAL = 'seal';
+export const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 const PRUNED_THROUGH = 'pruned-through';
 
@@ -109,10 +110,10 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   async list(filter: RecordFilter): Promise<RecordPage> {
     const listing = parseListing(filter);
     const { sql, parameters } = listQuery(listing);
-    const rows = this.#read(() => this.#db.prepare<unknown[], { record: string; key: string }>(sql).all(...parameters));
-    return pageOf(
+    type Row = { id: string; record: string; key: string };
+    return pageOfTexts(
       listing,
-      rows.map(({ record, key }) => ({ record: parseRecord(record), key })),
+      this.#read(() => this.#db.prepare<unknown[], Row>(sql).all(...parameters)),
     );
   }
 
@@ -255,6 +256,15 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
       scopes: JSON.parse(row.scopes) as string[],
       createdAt: new Date(row.created_at),
     };
+  }
+
+  async getRestoredAt(): Promise<Date | null> {
+    const text = this.#read(() => this.#sql.getMeta.get(RESTORED_AT));
+    return text === undefined ? null : new Date(text);
+  }
+
+  async markRestored(at: Date): Promise<void> {
+    await this.#write(() => this.#sql.putMeta.run(RESTORED_AT, at.toISOString()));
   }
 
   async getKeyRing(): Promise<string | null> {

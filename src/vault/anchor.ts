@@ -1,6 +1,6 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { z } from 'zod/v4';
-import { StorageError, toCredentialError } from '../errors.ts';
+import { isCredentialError, StorageError, toCredentialError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
 import type { RecordStore } from '../storage/record-store.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -103,6 +103,17 @@ export class AnchorWatch {
         ? `The database is at change ${String(sequence)}; its anchor has seen change ${String(anchored.sequence)}.`
         : 'The database is not the one that its anchor belongs to.',
     );
+  }
+
+  /** Whether the store is older than what the anchor has seen, or another one. */
+  async isOlder(): Promise<boolean> {
+    try {
+      await this.requireNotOlder();
+      return false;
+    } catch (error) {
+      if (isCredentialError(error) && error.code === 'ERR_STORE_ROLLED_BACK') return true;
+      throw error;
+    }
   }
 
   /** Moves the anchor on a little later, once for many changes. */

@@ -42,8 +42,10 @@ export async function openVault(
   const vault = new Vault(keyRing, secrets, ports.random);
   const seal = new StoreSeal(keyRing, ports.random, () => anchor?.soon());
   const anchor = options.anchor ? new AnchorWatch(options.anchor, { store: records, keyRing, seal }, ports) : null;
-  if (options.acceptOlderStore === true) await anchor?.accept();
-  else await anchor?.requireNotOlder();
+  if (options.acceptOlderStore === true) {
+    if (anchor !== null && (await anchor.isOlder())) await records.markRestored(ports.clock.now());
+    await anchor?.accept();
+  } else await anchor?.requireNotOlder();
   records.sealWith(seal);
   return {
     vault,

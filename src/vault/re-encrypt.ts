@@ -1,7 +1,8 @@
 import { isCredentialError } from '../errors.ts';
-import type { CredentialId, CredentialRecord, SecretPointer } from '../lifecycle/credential.ts';
+import { pointersOf, type CredentialId, type CredentialRecord, type SecretPointer } from '../lifecycle/credential.ts';
 import { newId, revised, wait } from '../lifecycle/effects.ts';
 import { isAwaited } from '../lifecycle/pending-authorization.ts';
+import { revocationsOf } from '../lifecycle/revocations.ts';
 import type { Claim } from '../storage/record-store.ts';
 import { forEachRecord, type KeyWork, type KeyWorkOptions } from './key-work.ts';
 import { isSamePointer, type SealedValue, type Vault } from './vault.ts';
@@ -84,19 +85,51 @@ async function reseal(work: KeyWork, id: CredentialId, claim: Claim, tally: Tall
     if (!stale.some((value) => isSamePointer(value.pointer, pointer))) return pointer;
     return vault.reseal(record, pointer, newId(ports));
   };
-  const registered = await again(record.registered);
-  const grant = record.grant && (await again(record.grant));
-  const moved = pointersOf(record).filter((pointer) => !pointersOf({ registered, grant }).includes(pointer));
+  const maybe = async (pointer: SecretPointer | null): Promise<SecretPointer | null> => pointer && again(pointer);
+  const [registered, grant] = [await again(record.registered), await maybe(record.grant)];
+  const [next, previous] = [await maybe(record.next), await maybe(record.previous)];
+  const rotated = await maybe(record.rotation.grant);
+  const rotation = { ...record.rotation, grant: rotated && { ...rotated, field: 'grant' as const } };
+  const flipped = { ...record, registered, grant, next, previous, rotation };
+  const moved = pointersOf(record).filter((pointer) => !holds(pointersOf(flipped), pointer));
   if (moved.length > 0) {
-    const next = revised(record, { registered, grant }, ports.clock.now());
-    const written = await records.compareAndSet({ record: next, expectedRevision: record.revision, claim });
+    const written = await records.compareAndSet({
+      record: revised(flipped, {}, ports.clock.now()),
+      expectedRevision: record.revision,
+      claim,
+    });
     // Somebody wrote without a claim, for example a revocation: what was sealed here is pointed at by nobody and goes next time.
     if (!written) return 'busy';
     tally.reEncrypted += moved.length;
     for (const pointer of moved) await vault.delete(record, pointer);
   }
-  const unreferenced = stale.filter(({ pointer }) => !pointersOf(record).some((each) => isSamePointer(each, pointer)));
-  return collectStale(work, { ...record, registered, grant }, unreferenced, tally);
+  const owed = await resealOwed(work, record, stale, tally);
+  const unreferenced = stale.filter(({ pointer }) => !holds([...pointersOf(record), ...owed], pointer));
+  return collectStale(work, { ...flipped, revision: record.revision + 1 }, unreferenced, tally);
+}
+
+function holds(pointers: readonly SecretPointer[], pointer: SecretPointer): boolean {
+  return pointers.some((each) => isSamePointer(each, pointer));
+}
+
+/** Values that are still to be ended at the other side: their entries name the newly sealed ones before the old ones go. */
+async function resealOwed(
+  { records, vault, ports }: KeyWork,
+  record: CredentialRecord,
+  stale: readonly SealedValue[],
+  tally: Tally,
+): Promise<SecretPointer[]> {
+  const resealed: SecretPointer[] = [];
+  for (const revocation of await revocationsOf(records, record.id)) {
+    const { value } = revocation;
+    if (value === null || !stale.some(({ pointer }) => isSamePointer(pointer, value))) continue;
+    const again = await vault.reseal(record, value, newId(ports));
+    await records.putPendingRevocation({ ...revocation, value: again });
+    await vault.delete(record, value);
+    tally.reEncrypted += 1;
+    resealed.push(value);
+  }
+  return resealed;
 }
 
 /** Deletes what is under an old key and can never be pointed at again. */
@@ -119,21 +152,22 @@ async function collectStale(
 }
 
 /**
- * A grant of the generation to come may be the sealed answer of a refresh, which is pointed at next. What an owner entered
- * and nothing points at may be an update under way, unless it is what a pass that was killed has left: then the value that
- * counts holds the same.
+ * A grant of the generation to come may be the sealed answer of a refresh or of a candidate's test, which is pointed at next.
+ * A secret that nothing points at may be a candidate or an update under way, unless it is what a pass that was killed has
+ * left: then the value that counts holds the same.
  */
 async function isGarbage(vault: Vault, record: CredentialRecord, pointer: SecretPointer, now: Date): Promise<boolean> {
   if (pointer.field === 'authorization') return !isAwaited(record.authorizations, pointer, now);
   if (pointer.field === 'grant') return pointer.generation <= record.generation;
-  return vault.holdSame(record, pointer, record.registered);
+  const isCandidate = pointer.attemptId === record.rotation.attemptId;
+  if (isCandidate && record.next === null) return false;
+  for (const counts of pointersOf(record).filter(({ field }) => field === 'registered')) {
+    if (await vault.holdSame(record, pointer, counts)) return true;
+  }
+  return false;
 }
 
 /** Values under another key than the active one. */
 async function staleValues({ vault, keyRing }: KeyWork, record: CredentialRecord): Promise<SealedValue[]> {
   return (await vault.values(record.id)).filter(({ keyId }) => keyId !== keyRing.activeKeyId);
-}
-
-function pointersOf({ registered, grant }: Pick<CredentialRecord, 'registered' | 'grant'>): SecretPointer[] {
-  return grant === null ? [registered] : [registered, grant];
 }

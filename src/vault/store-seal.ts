@@ -105,10 +105,13 @@ export class StoreSeal implements RecordSeal {
   }
 }
 
-/** What of a record is sealed. */
-function sealedFacts({ id, ownerId, generation, registered, grant, state }: CredentialRecord): string {
+/** What of a record is sealed. A record without a rotation's pointers is sealed as before there were any. */
+function sealedFacts(record: CredentialRecord): string {
+  const { id, ownerId, generation, registered, grant, next, previous, state } = record;
   const pointers = [registered, grant].map((pointer) => pointer && { ...pointer });
-  return canonicalJson([id, ownerId, generation, ...pointers, lifecycleStateOf(state) === 'revoked']);
+  const rotated =
+    next === null && previous === null ? [] : [{ next: next && { ...next }, previous: previous && { ...previous } }];
+  return canonicalJson([id, ownerId, generation, ...pointers, lifecycleStateOf(state) === 'revoked', ...rotated]);
 }
 
 function hexOf(sum: bigint): string {

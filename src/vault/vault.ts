@@ -1,6 +1,6 @@
 import { KeyRingError, type ErrorCode } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
-import type { CredentialId, SecretPointer } from '../lifecycle/credential.ts';
+import { isSamePointer, type CredentialId, type SecretPointer } from '../lifecycle/credential.ts';
 import type { RandomSource } from '../ports.ts';
 import { Secret } from '../secret.ts';
 import type { SecretStore } from '../storage/secret-store.ts';
@@ -81,12 +81,12 @@ export class Vault {
   }
 
   /**
-   * Deletes the values of a credential up to generation `through` but the ones named in `keep`. What is later than that
-   * may be the answer that another holder is just about to point at.
+   * Deletes the grants of a credential up to generation `through` but the ones named in `keep`. What is later than that
+   * may be the answer that another holder is just about to point at; registered secrets are counted by rotations.
    */
   async collect(owner: SecretOwner, keep: readonly SecretPointer[], through: number): Promise<void> {
     for (const key of await this.#secrets.list(owner.id)) {
-      if (key.generation <= through && !keep.some((pointer) => isSamePointer(pointer, key)))
+      if (key.field === 'grant' && key.generation <= through && !keep.some((pointer) => isSamePointer(pointer, key)))
         await this.#secrets.delete(key);
     }
   }
@@ -165,9 +165,7 @@ export class Vault {
   }
 }
 
-export function isSamePointer(one: SecretPointer, other: SecretPointer): boolean {
-  return one.field === other.field && one.generation === other.generation && one.attemptId === other.attemptId;
-}
+export { isSamePointer };
 
 function sealedName({ id, ownerId }: SecretOwner, { field, generation, attemptId }: SecretPointer): SealedName {
   return { ownerId, credentialId: id, field, generation, attemptId };

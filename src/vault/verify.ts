@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import {
   lifecycleStateOf,
+  pointersOf,
   type CredentialId,
   type CredentialRecord,
   type SecretField,
@@ -79,7 +80,7 @@ function judge(seal: StoreSeal, stored: string | null, seen: { records: number; 
 
 async function checkValues(work: KeyWork, record: CredentialRecord, found: Findings): Promise<void> {
   const stored = await work.vault.values(record.id);
-  const pointers = [record.registered, record.grant].filter((pointer) => pointer !== null);
+  const pointers = pointersOf(record);
   for (const { pointer, keyId } of stored) {
     const code = await work.vault.fault(record, pointer);
     if (code === 'missing') continue;

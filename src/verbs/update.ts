@@ -1,4 +1,4 @@
-import { ConfigurationError, StorageError } from '../errors.ts';
+import { ConfigurationError, StorageError, TransientError } from '../errors.ts';
 import { canonicalJson, type JsonObject } from '../json.ts';
 import {
   lifecycleStateOf,
@@ -10,6 +10,8 @@ import { eventsOf, newId, openRecord, revised, type Opened, type Surroundings } 
 import type { CredentialEvent } from '../lifecycle/events.ts';
 import { secondChance } from '../lifecycle/policy.ts';
 import { parseNames } from '../lifecycle/register.ts';
+import { revocationsOf } from '../lifecycle/revocations.ts';
+import { openStepOf } from '../lifecycle/rotation/progress.ts';
 import type { Entered } from '../protocols/protocol.ts';
 import { Secret } from '../secret.ts';
 import type { Claim } from '../storage/record-store.ts';
@@ -55,6 +57,7 @@ export async function updateRecord(
     const now = surroundings.ports.clock.now();
     if (lifecycleStateOf(record.state) === 'revoked') throw refusal(record, now);
     refuseHostOwned(record, changes);
+    await refuseWhileRotating(surroundings, record, changes);
     const names = { ...namesOf(record), ...parseNames({ ...namesOf(record), ...given(changes) }) };
     const { testEveryMs = record.testEveryMs } = changes;
     const entered = await enteredAfter(surroundings, record, changes);
@@ -80,6 +83,22 @@ function refuseHostOwned({ origin }: CredentialRecord, { config, secret }: Crede
     'ERR_CONFIG_MALFORMED',
     'The fields config and secret of this credential are kept by the host that it was entered into; change them there.',
   );
+}
+
+/** A rotation under way, and what is still to be ended, holds values that are bound to settings, secret and owner as they are. */
+async function refuseWhileRotating(
+  { records }: Surroundings,
+  record: CredentialRecord,
+  { config, secret, ownerId = record.ownerId }: CredentialChanges,
+): Promise<void> {
+  const isMoved = ownerId !== record.ownerId;
+  const touches = config !== undefined || secret !== undefined || isMoved;
+  const isOpen = openStepOf(record.rotation) !== null;
+  const isOwed = isMoved && (await revocationsOf(records, record.id)).length > 0;
+  if (!(touches && isOpen) && !isOwed) return;
+  throw new TransientError('ERR_ROTATION_IN_PROGRESS', 'The secret of this credential is being replaced or ended.', {
+    credentialId: record.id,
+  });
 }
 
 interface Edit {
@@ -124,7 +143,7 @@ function settingsAfter(record: CredentialRecord, edit: Edit, now: Date): Partial
 }
 
 interface Resealed {
-  readonly pointers: Partial<Pick<CredentialRecord, 'registered' | 'grant'>>;
+  readonly pointers: Partial<Pick<CredentialRecord, 'registered' | 'grant' | 'previous'>>;
   readonly written: readonly SecretPointer[];
   readonly replaced: readonly SecretPointer[];
   readonly ownerId: string | null;
@@ -158,6 +177,10 @@ async function reseal(
   if (isMoved && record.grant !== null && edit?.keepsGrant !== false) {
     const value = await vault.get(record, record.grant);
     pointers = { ...pointers, grant: await put(record.grant, record.grant.generation, value) };
+  }
+  if (isMoved && record.previous !== null) {
+    const value = await vault.get(record, record.previous);
+    pointers = { ...pointers, previous: await put(record.previous, record.previous.generation, value) };
   }
   return { pointers, written, replaced, ownerId };
 }

@@ -1,6 +1,7 @@
 import type { CredentialRow } from '../../src/cli/credential-table.ts';
 import type { CredentialSummary } from '../../src/client.ts';
 import type { StatePath } from '../../src/lifecycle/credential.ts';
+import { IDLE_SUMMARY } from '../../src/lifecycle/rotation/progress.ts';
 
 export const NOW = new Date('2026-03-01T12:00:00.000Z');
 
@@ -30,6 +31,9 @@ export function sampleCredential(changes: Partial<CredentialSummary> = {}): Cred
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    rotationPolicy: null,
+    rotation: IDLE_SUMMARY,
+    rotateBy: null,
     failure: null,
     lastRefreshedAt: inSeconds(-30),
     createdAt: inSeconds(-3_600),

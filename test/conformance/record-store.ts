@@ -187,6 +187,13 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
       expect(await store.lastAttempt(record.id)).toEqual(attempt);
     });
 
+    it('remembers what it was put back to', async () => {
+      expect(await store.getRestoredAt()).toBeNull();
+      await store.markRestored(NOW);
+      await store.markRestored(secondsAfter(NOW, 1));
+      expect(await store.getRestoredAt()).toEqual(secondsAfter(NOW, 1));
+    });
+
     it('gives the last attempts of a credential, newest first', async () => {
       const record = aRecord();
       await store.insert(record, []);

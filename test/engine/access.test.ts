@@ -81,20 +81,25 @@ test('a handle gives the material of its one credential', async () => {
 });
 
 test('a key without the scope "use" gives no handle', async () => {
-  const { accessKey } = await engine.grant(id, { scopes: ['list', 'test', 'refresh', 'revoke'] });
+  const { accessKey } = await engine.grant(id, { scopes: ['list', 'test', 'refresh', 'rotate', 'revoke'] });
   expect(await outcomeOf(client.managed(id, accessKey))).toMatchObject({ code: 'ERR_ACCESS_SCOPE_MISSING' });
 });
 
-const SCOPES = ['list', 'use', 'test', 'refresh', 'revoke'] as const;
+const SCOPES = ['list', 'use', 'test', 'refresh', 'rotate', 'revoke'] as const;
 
 test.each(SCOPES)('the scope "%s" allows its own verb and no other', async (scope) => {
   const { accessKey } = await engine.grant(null, { scopes: [scope] });
   const operator = await client.operator(accessKey);
-  const verbs = { get: 'list', use: 'use', test: 'test', refresh: 'refresh', revoke: 'revoke' } as const;
+  const verbs = {
+    ...{ get: 'list', use: 'use', test: 'test', refresh: 'refresh' },
+    ...{ rotate: 'rotate', rollback: 'rotate', revoke: 'revoke' },
+  } as const;
   expect((await outcomeOf(operator.list())) === 'allowed').toBe(scope === 'list');
   for (const [verb, needed] of Object.entries(verbs) as [keyof typeof verbs, string][]) {
     const outcome = await outcomeOf(operator[verb](id));
-    if (needed === scope) expect(outcome).toBe('allowed');
+    // This protocol cannot rotate: whoever is told so was let through.
+    if (needed === scope && scope === 'rotate') expect(outcome).toMatchObject({ code: 'ERR_ROTATION_UNSUPPORTED' });
+    else if (needed === scope) expect(outcome).toBe('allowed');
     else expect(outcome).toMatchObject({ code: 'ERR_ACCESS_SCOPE_MISSING' });
   }
   expect((await engine.get(id)).state).toBe(scope === 'revoke' ? 'revoked.byUser' : 'valid.fresh');
@@ -107,7 +112,7 @@ test('a key for one credential sees and touches that one only', async () => {
   expect((await operator.list({ ownerId: 'nobody' })).credentials.map((credential) => credential.id)).not.toContain(
     otherId,
   );
-  for (const verb of ['get', 'use', 'test', 'refresh', 'revoke'] as const) {
+  for (const verb of ['get', 'use', 'test', 'refresh', 'rotate', 'rollback', 'revoke'] as const) {
     for (const elsewhere of [otherId, 'cr_00000000000000000000']) {
       expect(await outcomeOf(operator[verb](elsewhere))).toMatchObject({ code: 'ERR_ACCESS_DENIED' });
     }

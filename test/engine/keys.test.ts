@@ -37,7 +37,7 @@ afterEach(async () => {
   folder.dispose();
 });
 
-test('a rotation during a refresh: the writer seals under the new key, readers accept both (F54)', async () => {
+test('F54 a rotation of the data key during a refresh: the writer seals under the new key, readers accept both, none is left', async () => {
   const { id } = await engine.register(ENTRY);
   await engine.use(id);
   const held = Promise.withResolvers<undefined>();

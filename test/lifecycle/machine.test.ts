@@ -8,6 +8,7 @@ import {
   type Outcome,
   type Settled,
 } from '../../src/lifecycle/machine.ts';
+import { NOT_ROTATING } from '../../src/lifecycle/rotation/region.ts';
 import { aRecord } from '../support/record.ts';
 
 type Snapshot = SnapshotFrom<typeof credentialMachine>;
@@ -43,7 +44,7 @@ function start(
   });
   const snapshot = machine.resolveState({
     value: stateValueOf(from, 'unknown'),
-    context: { ...identity, claim: null, attemptId: null, interruption: null },
+    context: { ...identity, claim: null, attemptId: null, rotating: NOT_ROTATING, interruption: null },
   });
   const actor = createActor(machine, { snapshot, input: identity });
   actor.subscribe({ error: () => undefined });

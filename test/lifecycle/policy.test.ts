@@ -32,6 +32,7 @@ const attempt: FailedAttempt = {
   healing: false,
   inDoubt: false,
   spentAt: null,
+  rolledBack: false,
   reuseGraceMs: 0,
   deadlineMs: 20_000,
 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CredentialSummary, OperatorHandle } from '../../src/client.ts';
+import { IDLE_SUMMARY } from '../../src/lifecycle/rotation/progress.ts';
 import { filterFrom, listUpTo, nextChoices } from '../../src/n8n/operator.ts';
 import { credentialItem } from '../../src/n8n/output.ts';
 import type { RecordFilter } from '../../src/storage/record-store.ts';
@@ -27,6 +28,9 @@ function summary(id: string, name = id): CredentialSummary {
     grantExpiresAt: null,
     idleExpiresAt: null,
     secretExpiresAt: null,
+    rotationPolicy: null,
+    rotation: IDLE_SUMMARY,
+    rotateBy: null,
     failure: { class: 'permanent', code: 'ERR_OAUTH2_INVALID_GRANT', message: 'The grant was refused.', at: AT },
     lastRefreshedAt: AT,
     createdAt: AT,
@@ -46,12 +50,13 @@ function listing(ids: readonly string[], pageSize: number) {
     const from = Number(filter.cursor ?? 0);
     const to = from + Math.min(pageSize, filter.limit ?? 100);
     const credentials = ids.slice(from, to).map((id) => summary(id));
-    return { credentials, nextCursor: to < ids.length ? String(to) : null };
+    return { credentials, unreadable: [], nextCursor: to < ids.length ? String(to) : null };
   };
   const unused = () => Promise.reject(new Error('not asked for'));
   const reading = { list, get: unused, use: unused, test: unused } as const;
   const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
-  const operator: OperatorHandle = { ...reading, ...writing };
+  const rotating = { rotate: unused, rollback: unused };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating };
   return { operator, asked };
 }
 

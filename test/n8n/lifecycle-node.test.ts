@@ -7,7 +7,7 @@ import { errorOf, outputOf, World } from './world.ts';
 
 const TYPE = 'n8n-nodes-credential-lifecycle.credentialLifecycle';
 const NODE = 'Credential Lifecycle';
-const ALL: readonly AccessScope[] = ['use', 'list', 'test', 'refresh', 'revoke'];
+const ALL: readonly AccessScope[] = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'];
 
 let world: World;
 let id: string;

@@ -97,7 +97,7 @@ describe("the built package in n8n-core's own loader", () => {
     const [node] = loaded.nodes;
     const operation = node?.properties.find(({ name }) => name === 'operation');
     const options = z.array(z.looseObject({ value: z.string() })).parse(operation?.['options']);
-    expect(options.map(({ value }) => value)).toEqual(['get', 'list', 'refresh', 'revoke', 'test', 'use']);
+    expect(options.map(({ value }) => value)).toEqual(['get', 'list', 'refresh', 'revoke', 'rollback', 'rotate', 'test', 'use']);
     const pickers = node?.properties.filter(({ name }) => name === 'credentialId') ?? [];
     expect(pickers).toHaveLength(5);
   });

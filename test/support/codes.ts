@@ -20,3 +20,14 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+/** Code of the error that a promise is rejected with; `'none'` when it is not. Other errors are thrown on. */
+export async function rejectedCode(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'none';
+  } catch (error) {
+    if (isCredentialError(error)) return error.code;
+    throw error;
+  }
+}

@@ -1,4 +1,5 @@
 import type { CredentialRecord } from '../../src/lifecycle/credential.ts';
+import { IDLE_ROTATION } from '../../src/lifecycle/rotation/progress.ts';
 
 export const NOW = new Date('2026-03-01T12:00:00.000Z');
 
@@ -26,6 +27,10 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     registered: { field: 'registered', generation: 0, attemptId: 'registered' },
     grant: null,
     authorizations: [],
+    next: null,
+    previous: null,
+    rotation: IDLE_ROTATION,
+    rotationPolicy: null,
     generation: 0,
     generationReason: 'registered',
     revision: 1,

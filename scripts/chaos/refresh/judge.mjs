@@ -10,7 +10,9 @@
  * @property {number} generation
  * @property {string} phase
  * @property {string | null} spentAt since when the token that it repeats is in doubt
- * @property {string | null} sentAt */
+ * @property {string | null} sentAt
+ * @property {string} [claimedAt]
+ * @property {number} [fence] */
 /**
  * @typedef {object} Case
  * @property {LogEntry[]} log
@@ -85,7 +87,24 @@ function explains({ spentAt, sentAt }, at) {
 }
 
 /**
- * Whether the last refresh was cut off more than once: its journal shows that two holders in a row sent it and never told the
+ * The journal of the last refresh, for whoever has to find out what happened.
+ * @param {Seen | undefined} credential
+ * @param {JournalRow[]} journal
+ */
+function storyOf(credential, journal) {
+  const rows = journal.filter(
+    ({ credentialId, generation }) => credentialId === credential?.id && generation >= credential.generation,
+  );
+  return rows
+    .map(
+      ({ fence, generation, phase, claimedAt, sentAt, spentAt }) =>
+        `${fence} for ${generation}: claimed ${claimedAt}, sent ${sentAt}, in doubt since ${spentAt}, ${phase}`,
+    )
+    .join('; ');
+}
+
+/**
+ * Whether the last refresh was cut off more than once: its journal shows that two holders in a row took it and never told the
  * end. Each takes a lease of 4 s to replace, so a few of them outlast any grace window; no client can help that.
  * @param {Seen | undefined} credential
  * @param {JournalRow[]} journal
@@ -93,7 +112,9 @@ function explains({ spentAt, sentAt }, at) {
 function wasStruckAgain(credential, journal) {
   const cutOff = journal.filter(
     ({ credentialId, generation, phase }) =>
-      credentialId === credential?.id && generation === credential.generation + 1 && phase === 'sent',
+      credentialId === credential?.id &&
+      generation === credential.generation + 1 &&
+      (phase === 'sent' || phase === 'claimed'),
   );
   return cutOff.length > 1;
 }
@@ -111,11 +132,14 @@ function judgeLosses({ log, families, credentials, journal, blows, graces }) {
     const where = `${family.familyId} at grace ${graces[family.clientId]} ms, first use by ${first?.presenter} at ${first?.at} (${first?.fault ?? 'no fault'}), again ${reuse?.sinceFirstUseMs} ms later by ${reuse?.presenter}`;
     const credential = credentials.find(({ familyId }) => familyId === family.familyId);
     if ((graces[family.clientId] ?? 0) > 0) {
-      if (!wasStruckAgain(credential, journal)) findings.push(`a grant was lost in spite of a grace window: ${where}`);
+      if (!wasStruckAgain(credential, journal))
+        findings.push(`a grant was lost in spite of a grace window: ${where}; ${storyOf(credential, journal)}`);
     } else if (!first || !wasCutOff(first, blows))
       findings.push(`a grant was lost although its answer arrived: ${where}`);
     if (credential?.code !== AMBIGUOUS)
-      findings.push(`a lost grant does not say so: ${where}; it says ${credential?.state} ${credential?.code}`);
+      findings.push(
+        `a lost grant does not say so: ${where}; it says ${credential?.state} ${credential?.code}; ${storyOf(credential, journal)}`,
+      );
   }
   return findings;
 }
@@ -170,6 +194,23 @@ function judgeClaims({ log, families, credentials, journal, blows, graces }) {
 }
 
 /**
+ * How long each refresh lay that was cut off after it was sent, in ms: from its journal row to that of whoever took it over.
+ * @param {JournalRow[]} journal
+ * @param {Set<string>} ids
+ */
+function interruptions(journal, ids) {
+  const rows = journal
+    .filter(({ credentialId }) => ids.has(credentialId))
+    .toSorted((a, b) => a.credentialId.localeCompare(b.credentialId) || (a.fence ?? 0) - (b.fence ?? 0));
+  return rows.flatMap(({ credentialId, generation, phase, sentAt }, index) => {
+    const next = rows[index + 1];
+    const isTakenOver = next?.credentialId === credentialId && next.generation === generation;
+    if (!isTakenOver || phase !== 'sent' || sentAt === null) return [];
+    return [Date.parse(next.claimedAt ?? '') - Date.parse(sentAt)];
+  });
+}
+
+/**
  * What happened, in numbers, for each client of the issuer.
  * @param {Case} material
  */
@@ -180,10 +221,15 @@ export function figures({ log, families, credentials, journal, graces }) {
     const entries = log.filter((entry) => entry.clientId === clientId);
     const own = new Set(families.filter((family) => family.clientId === clientId).map(({ familyId }) => familyId));
     const lost = credentials.filter((credential) => own.has(credential.familyId) && isLost(credential));
+    const ids = new Set(credentials.filter(({ familyId }) => own.has(familyId)).map(({ id }) => id));
+    const takenOverMs = interruptions(journal, ids).toSorted((a, b) => a - b);
     return {
       graceMs,
       grants: own.size,
       requests: entries.length,
+      takenOver: takenOverMs.length,
+      takenOverMedianMs: takenOverMs[Math.floor(takenOverMs.length / 2)] ?? null,
+      takenOverMostMs: takenOverMs.at(-1) ?? null,
       rotated: count(entries, 'rotated'),
       healed: count(entries, 'reanswered'),
       turnedAway: count(entries, 'turnedAway'),

@@ -104,7 +104,9 @@ async function freePort() {
 function findPrograms() {
   const root = '/usr/lib/postgresql';
   const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
-  const bin = versions.map((version) => path.join(root, version, 'bin')).find((it) => existsSync(path.join(it, 'initdb')));
+  const bin = versions
+    .map((version) => path.join(root, version, 'bin'))
+    .find((it) => existsSync(path.join(it, 'initdb')));
   if (bin === undefined) throw new Error('PostgreSQL is not installed (Debian: apt-get install postgresql-15).');
   return bin;
 }

@@ -9,7 +9,8 @@ import { printable } from '../printable.ts';
 import { promptLine } from '../prompt.ts';
 import { malformed, readSecret, type SecretSource } from '../secret-input.ts';
 import { printCredential } from './one-credential.ts';
-import { configOfFlags, readConfig, secretPartsOf, type ConfigFlags } from './register.ts';
+import { secretPartsOf } from '../secret-parts.ts';
+import { configOfFlags, readConfig, type ConfigFlags } from './register.ts';
 
 /** `credlife pause ID`: scheduled work rests. */
 export function pause(context: CommandContext, options: GlobalOptions, id: string): Promise<void> {
@@ -53,7 +54,9 @@ export async function update(context: CommandContext, options: UpdateCommandOpti
     const hasConfig = options.config !== undefined || Object.keys(flags).length > 0;
     const before = options.config === undefined ? await engine.settings(found.id) : {};
     const config = { ...before, ...(await readConfig(context, options.config)), ...flags };
-    const secret = hasSecret ? (await readSecret(context, options, secretPartsOf(config))).unwrap() : undefined;
+    const secret = hasSecret
+      ? (await readSecret(context, options, secretPartsOf(found.protocol, config))).unwrap()
+      : undefined;
     const changes: CredentialChanges = {
       ...(options.name !== undefined && { name: options.name }),
       ...(options.owner !== undefined && { ownerId: options.owner === '' ? null : options.owner }),

@@ -3,27 +3,39 @@ import { printJson, printLine, widthOf, type CommandContext, type GlobalOptions 
 import { allCredentials } from '../credential-lookup.ts';
 import { credentialTable, troubleLines, type CredentialRow } from '../credential-table.ts';
 import { withEngine } from '../database-location.ts';
+import { printable } from '../printable.ts';
+import type { UnreadableRecord } from '../../storage/record-store.ts';
 
 const EMPTY = 'No credentials yet. Register one: credlife register --name NAME --issuer URL --client-id ID';
 
 /** `credlife list`: every credential with its state. */
 export async function list(context: CommandContext, options: GlobalOptions): Promise<void> {
-  const rows = await withEngine(context, options, async (engine) => {
+  const { rows, unreadable } = await withEngine(context, options, async (engine) => {
+    const found = await allCredentials(engine);
     const result: CredentialRow[] = [];
-    for (const credential of await allCredentials(engine)) {
+    for (const credential of found.credentials) {
       result.push({ credential, lastEvent: await engine.lastEvent(credential.id) });
     }
-    return result.sort((a, b) => a.credential.name.localeCompare(b.credential.name));
+    const sorted = result.sort((a, b) => a.credential.name.localeCompare(b.credential.name));
+    return { rows: sorted, unreadable: found.unreadable };
   });
   if (options.json === true) {
-    printJson(context, { credentials: rows.map(({ credential, lastEvent }) => ({ ...credential, lastEvent })) });
+    const credentials = rows.map(({ credential, lastEvent }) => ({ ...credential, lastEvent }));
+    printJson(context, { credentials, unreadable });
     return;
   }
-  printTable(context, rows);
+  printTable(context, rows, unreadable);
 }
 
-function printTable(context: CommandContext, rows: readonly CredentialRow[]): void {
-  if (rows.length === 0) {
+function printTable(
+  context: CommandContext,
+  rows: readonly CredentialRow[],
+  unreadable: readonly UnreadableRecord[],
+): void {
+  for (const { id, name, code } of unreadable) {
+    printLine(context.output, context.style('bad', `unreadable: ${id} ${printable(name ?? '')} [${code}]`));
+  }
+  if (rows.length === 0 && unreadable.length === 0) {
     printLine(context.output, EMPTY);
     return;
   }

@@ -29,6 +29,31 @@ export function refresh(context: CommandContext, options: GlobalOptions, id: str
   });
 }
 
+/** `credlife rotate ID`: another secret, in use from now on. */
+export function rotate(context: CommandContext, options: GlobalOptions, id: string): Promise<void> {
+  return withEngine(context, options, async (engine) => {
+    await printRotated(context, options, engine, await engine.rotate((await findCredential(engine, id)).id));
+  });
+}
+
+/** `credlife rollback ID`: the secret before, in use again. */
+export function rollback(context: CommandContext, options: GlobalOptions, id: string): Promise<void> {
+  return withEngine(context, options, async (engine) => {
+    await printRotated(context, options, engine, await engine.rollback((await findCredential(engine, id)).id));
+  });
+}
+
+async function printRotated(
+  context: CommandContext,
+  options: GlobalOptions,
+  engine: CredentialEngine,
+  rotated: CredentialSummary,
+): Promise<void> {
+  await printCredential(context, options, engine, rotated);
+  const { failure } = rotated.rotation;
+  context.setExitCode(failure === null ? exitCodeOf(rotated) : exitCodeOfError(failure.code));
+}
+
 /** Of what failed, where something did; otherwise of the state. */
 function exitCodeOf({ state, failure }: CredentialSummary): number {
   return failure === null ? exitCodeOfState(lifecycleStateOf(state)) : exitCodeOfError(failure.code);

@@ -6,7 +6,8 @@ import { lifecycleStateOf } from '../../lifecycle/credential.ts';
 import { printJson, printLine, type CommandContext, type GlobalOptions } from '../context.ts';
 import { withEngine } from '../database-location.ts';
 import { exitCodeOfState } from '../exit-codes.ts';
-import { malformed, readFileText, readSecret, type SecretPart, type SecretSource } from '../secret-input.ts';
+import { malformed, readFileText, readSecret, type SecretSource } from '../secret-input.ts';
+import { secretPartsOf } from '../secret-parts.ts';
 import { printCredential, printTest } from './one-credential.ts';
 
 /** Options that are settings of the credential. */
@@ -31,17 +32,6 @@ export interface RegisterCommandOptions extends GlobalOptions, SecretSource, Con
   readonly test: boolean;
 }
 
-const CLIENT_SECRET: SecretPart = { name: 'clientSecret', question: 'Client secret' };
-const GRANT_PARTS: Readonly<Record<string, SecretPart>> = {
-  refresh_token: { name: 'refreshToken', question: 'Refresh token' },
-  token_exchange: { name: 'subjectToken', question: 'Subject token' },
-  jwt_bearer: { name: 'assertionKey', question: 'Private key' },
-};
-
-function clientPart(clientAuthentication: unknown): SecretPart {
-  return clientAuthentication === 'private_key_jwt' ? { name: 'clientKey', question: 'Private key' } : CLIENT_SECRET;
-}
-
 function namesSource({ secretStdin, secretFile, secretEnv }: SecretSource): boolean {
   return secretStdin === true || secretFile !== undefined || secretEnv !== undefined;
 }
@@ -51,9 +41,9 @@ export async function register(context: CommandContext, options: RegisterCommand
   if (options.config === '-' && options.secretStdin === true) {
     throw malformed('Standard input can hold the configuration or the secret, not both.');
   }
-  const config = { ...(await readConfig(context, options.config)), ...configOfFlags(options) };
-  const grantType = config['grantType'] ?? 'client_credentials';
-  const parts = secretPartsOf({ ...config, grantType });
+  const usual = options.protocol === 'oauth2' ? { grantType: 'client_credentials' } : {};
+  const config = { ...usual, ...(await readConfig(context, options.config)), ...configOfFlags(options) };
+  const parts = secretPartsOf(options.protocol, config);
   await withEngine(context, options, async (engine) => {
     const isPublic = parts.length === 0 && !namesSource(options);
     const secret = isPublic ? Secret.of({}) : await readSecret(context, options, parts);
@@ -62,7 +52,7 @@ export async function register(context: CommandContext, options: RegisterCommand
       name: options.name,
       ...(options.owner !== undefined && { ownerId: options.owner }),
       ...(options.tag !== undefined && { tags: options.tag }),
-      config: { grantType, ...config },
+      config,
       secret: secret.unwrap(),
       test: options.test,
       ...(options.testEvery != null && { testEveryMs: options.testEvery }),
@@ -79,16 +69,6 @@ export async function register(context: CommandContext, options: RegisterCommand
     }
     if (test) printTest(context, options.name, test);
   });
-}
-
-/** What a person is asked for. */
-export function secretPartsOf({
-  grantType,
-  clientAuthentication,
-}: Readonly<Record<string, unknown>>): readonly SecretPart[] {
-  const own = typeof grantType === 'string' ? GRANT_PARTS[grantType] : undefined;
-  const client = clientAuthentication === 'none' ? [] : [clientPart(clientAuthentication)];
-  return own === undefined ? client : [...client, own];
 }
 
 export async function readConfig(

@@ -1,6 +1,7 @@
 import { z } from 'zod/v4';
 import { ConfigurationError } from '../../errors.ts';
 import type { JsonObject } from '../../json.ts';
+import { parseWith } from '../schema.ts';
 import { belongsTo, certificatePem, privateKeyPem, SIGNING_ALGORITHMS } from './client-key.ts';
 import { dpopKeySchema } from './dpop.ts';
 import { grantFacts } from './grant-facts.ts';
@@ -262,39 +263,4 @@ function requireKeyPair({ tlsCertificate, tlsKey }: OAuth2Secret): void {
 
 export function parseOAuth2Grant(grant: JsonObject): OAuth2Grant {
   return parseWith(grantSchema, grant, 'grant');
-}
-
-function parseWith<T>(schema: z.ZodType<T>, value: unknown, root: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const field = [root, ...(issue?.path ?? [])].join('.');
-  throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The field ${field} ${explain(issue, root)}.`);
-}
-
-function printable(key: string): string {
-  return key.slice(0, 40).replaceAll(/[^\x20-\x7e]/g, '?');
-}
-
-/** In our own words: the schema library's messages may quote the value. */
-function explain(issue: z.core.$ZodIssue | undefined, root: string): string {
-  switch (issue?.code) {
-    case 'unrecognized_keys':
-      // A name may be a value pasted into the wrong place.
-      return root === 'secret' ? 'has unknown members' : `has unknown members: ${issue.keys.map(printable).join(', ')}`;
-    case 'invalid_value':
-      return `must be one of: ${issue.values.map(String).join(', ')}`;
-    case 'invalid_type':
-      return `must be of type ${issue.expected}`;
-    case 'too_small':
-      return 'is too small or too short';
-    case 'too_big':
-      return 'is too large or too long';
-    case 'invalid_format':
-      return issue.format === 'url' ? 'must be a URL' : 'has the wrong form';
-    case 'custom':
-      return issue.message;
-    default:
-      return 'is not valid';
-  }
 }

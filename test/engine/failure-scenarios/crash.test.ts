@@ -1,3 +1,5 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { CredentialEngine } from '../../../src/engine.ts';
 import { StorageError } from '../../../src/errors.ts';
 import { SqliteRecordStore } from '../../../src/storage/sqlite-records.ts';
@@ -118,6 +120,138 @@ test('F13 kill -9 between answer and save heals, and the journal proves what hap
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the store that it is of
 const SAVE = SqliteRecordStore.prototype.compareAndSet;
+
+const spoolOf = (): string => join(folder.path, 'spool');
+const spooled = (): string[] => (existsSync(spoolOf()) ? readdirSync(spoolOf()) : []);
+const FULL = `CREATE TRIGGER full BEFORE INSERT ON secrets BEGIN SELECT RAISE(ABORT, 'full'); END`;
+
+test('F14 an answer that cannot be saved is used meanwhile, and saved when the store is back, for one request', async () => {
+  const { id, log } = await register('grace-0');
+  database.execute(FULL);
+  await expect(engine.refresh(id)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+  const used = await engine.use(id);
+  expect(used).toMatchObject({ generation: 2, storeDown: true });
+  expect(spooled()).toHaveLength(1);
+  database.execute('DROP TRIGGER full');
+  clock.advance(1_000);
+  await eventually(async () => (await engine.get(id)).generation === 2);
+  await eventually(() => spooled().length === 0);
+  const saved = await engine.use(id);
+  expect(saved.headers).toEqual(used.headers);
+  expect(saved.storeDown).toBeUndefined();
+  expect((await log()).map(({ verdict }) => verdict)).toEqual(['rotated']);
+  expect(await engine.refresh(id)).toMatchObject({ generation: 3 });
+});
+
+test('F14 an answer waits in memory where there is no folder for it', async () => {
+  const { id, log } = await register('grace-0');
+  const other = await openEngine(folder.path, { ports: { clock }, spoolFolder: null });
+  database.execute(FULL);
+  await expect(other.refresh(id)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+  expect([spooled(), await other.use(id)]).toMatchObject([[], { generation: 2, storeDown: true }]);
+  database.execute('DROP TRIGGER full');
+  clock.advance(1_000);
+  await eventually(async () => (await engine.get(id)).generation === 2);
+  expect(await log()).toHaveLength(1);
+  await other.close();
+});
+
+/** An engine of another process brings an answer that it cannot save, and dies. */
+async function dieWithAnswer(id: string): Promise<void> {
+  const victim = await EngineProcess.start(folder.path);
+  database.execute(FULL);
+  await expect(victim.ask('refresh', id)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+  await victim.kill();
+  database.execute('DROP TRIGGER full');
+  clock.advance(5_000);
+}
+
+test('F14 kill -9 while an answer waits: the next engine saves it from the spool before it asks anybody', async () => {
+  const { id, log } = await register('grace-0');
+  await dieWithAnswer(id);
+  const [file = ''] = spooled();
+  const path = join(spoolOf(), file);
+  expect([statSync(spoolOf()).mode & 0o077, statSync(path).mode & 0o077]).toEqual([0, 0]);
+  expect(readFileSync(path).toString('latin1')).not.toMatch(/[ar]t_|access|refresh/);
+  expect(await engine.refresh(id)).toMatchObject({ state: 'valid.fresh', generation: 2 });
+  expect([await log(), spooled()]).toMatchObject([[{ verdict: 'rotated' }], []]);
+  expect(await engine.refresh(id)).toMatchObject({ generation: 3 });
+}, 20_000);
+
+test('F14 a spooled answer that was altered is neither used nor deleted', async () => {
+  const { id, log } = await register('grace-0');
+  await dieWithAnswer(id);
+  const [file = ''] = spooled();
+  const altered = readFileSync(join(spoolOf(), file));
+  altered.writeUInt8(altered.readUInt8(altered.length - 1) ^ 1, altered.length - 1);
+  writeFileSync(join(spoolOf(), file), altered);
+  expect(await engine.refresh(id)).toMatchObject({ state: 'refreshing.ambiguous', generation: 1 });
+  expect([await log(), spooled()]).toMatchObject([[{ verdict: 'rotated' }], [file]]);
+}, 20_000);
+
+function takeDown(): () => void {
+  const down = new StorageError('ERR_STORE_UNAVAILABLE', 'The database is away.');
+  const reads = jest.spyOn(SqliteRecordStore.prototype, 'get').mockRejectedValue(down);
+  const marks = jest.spyOn(SqliteRecordStore.prototype, 'changeMark').mockImplementation(() => {
+    throw down;
+  });
+  return () => {
+    reads.mockRestore();
+    marks.mockRestore();
+  };
+}
+
+test('F15 while the store cannot be read, the last token is served until it ends, and no longer', async () => {
+  const { id, log } = await register('grace-0');
+  const before = await engine.use(id);
+  const bringUp = takeDown();
+  expect(await engine.use(id)).toEqual({ ...before, storeDown: true });
+  // The life of a token here is a minute; a refresh is due, and cannot be made.
+  clock.advance(55_000);
+  expect(await engine.use(id)).toEqual({ ...before, storeDown: true });
+  clock.advance(5_000);
+  await expect(engine.use(id)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+  expect(await log()).toEqual([]);
+  bringUp();
+  const after = await engine.use(id);
+  expect([after.generation, after.storeDown]).toEqual([2, undefined]);
+});
+
+test('F15 nothing is served from memory that was never handed out, or was revoked', async () => {
+  const { id } = await register('grace-0');
+  const { id: revoked } = await register('grace-0');
+  await engine.use(revoked);
+  await engine.revoke(revoked);
+  takeDown();
+  for (const name of [id, revoked])
+    await expect(engine.use(name)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+});
+
+test('F20 records that cannot be read are listed by name, and the others work', async () => {
+  const { id } = await register('grace-0');
+  const { id: newer } = await register('grace-0');
+  const { id: broken } = await register('grace-0');
+  const { name } = await engine.get(newer);
+  database.execute(`UPDATE records SET record = json_set(record, '$.state', 'valid.golden') WHERE id = ?`, newer);
+  database.execute(`UPDATE records SET record = '{' WHERE id = ?`, broken);
+  const { credentials, unreadable, nextCursor } = await engine.list();
+  expect([credentials.map((credential) => credential.id), nextCursor]).toEqual([[id], null]);
+  expect(new Set(unreadable)).toEqual(
+    new Set([
+      { id: newer, name, code: 'ERR_STORE_RECORD_INVALID' },
+      { id: broken, name: null, code: 'ERR_STORE_RECORD_INVALID' },
+    ]),
+  );
+  expect((await engine.refresh(id)).generation).toBe(2);
+  await expect(engine.use(newer)).rejects.toMatchObject({ code: 'ERR_STORE_RECORD_INVALID' });
+  await expect(engine.refresh(broken)).rejects.toMatchObject({ code: 'ERR_STORE_RECORD_INVALID' });
+  expect(database.count(`records WHERE record = '{'`)).toBe(1);
+  // Page by page too.
+  const first = await engine.list({ limit: 1 });
+  const second = await engine.list({ limit: 2, cursor: first.nextCursor ?? '' });
+  expect(first.credentials.length + first.unreadable.length).toBe(1);
+  expect(second.credentials.length + second.unreadable.length).toBe(2);
+});
 
 test('F16 a save whose acknowledgement was lost is found, not repeated', async () => {
   const { id, log } = await register('grace-0');

@@ -56,6 +56,7 @@ test('F29 a clock that is wrong is a class of its own, tried again while the tok
     singleUse: true,
     healing: false,
     inDoubt: false,
+    rolledBack: false,
     spentAt: null,
     reuseGraceMs: 0,
     deadlineMs: 20_000,

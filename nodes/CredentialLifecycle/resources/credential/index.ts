@@ -5,6 +5,8 @@ import { listOperation } from './list.ts';
 import type { Operation } from './operation.ts';
 import { refreshOperation } from './refresh.ts';
 import { revokeOperation } from './revoke.ts';
+import { rollbackOperation } from './rollback.ts';
+import { rotateOperation } from './rotate.ts';
 import { testOperation } from './test.ts';
 import { useOperation } from './use.ts';
 
@@ -13,6 +15,8 @@ const operations: readonly Operation[] = [
   listOperation,
   refreshOperation,
   revokeOperation,
+  rollbackOperation,
+  rotateOperation,
   testOperation,
   useOperation,
 ];

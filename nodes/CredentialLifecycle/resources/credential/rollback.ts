@@ -1,0 +1,14 @@
+import { credentialItem } from '../../../../src/n8n/output.ts';
+import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+
+/** Puts the secret before the last rotation back in use. Needs the scope rotate. */
+export const rollbackOperation: Operation = {
+  option: {
+    name: 'Roll Back',
+    value: 'rollback',
+    action: 'Roll back a credential',
+    description: 'Puts the secret before the last rotation back in use. Needs the scope rotate.',
+  },
+  properties: [credentialIdFor('rollback')],
+  run: async (call) => [credentialItem(await call.operator.rollback(credentialIdOf(call)))],
+};

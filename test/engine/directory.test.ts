@@ -4,6 +4,7 @@ import type { CredentialEvent } from '../../src/lifecycle/events.ts';
 import { CountingProxy } from '../servers/counting-proxy.ts';
 import {
   serviceDn,
+  servicePassword,
   SlapdServer,
   SPECIAL_PASSWORD,
   PEOPLE,
@@ -14,6 +15,7 @@ import {
 import { rejectedCode } from '../support/codes.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
+import { DirectoryPoll } from '../support/poll.ts';
 import { slapdEntry } from '../protocols/ldap/support.ts';
 
 let server: SlapdServer;
@@ -189,6 +191,77 @@ describe('a server that dies and comes back', () => {
     expect(await engine.get(id)).toMatchObject({ health: 'healthy', state: 'valid.fresh' });
     expect(types().filter((type) => type.startsWith('health.'))).toEqual(['health.failed', 'health.recovered']);
     expect(types().filter((type) => type === 'credential.recovered')).toHaveLength(1);
+  });
+});
+
+describe('the rotation of one account', () => {
+  it.each<[string, number, object, object]>([
+    ['by itself', 910, {}, {}],
+    [
+      'by a second principal',
+      911,
+      { rotatorDn: serviceDn('rotator') },
+      { rotatorPassword: servicePassword('rotator') },
+    ],
+  ])('%s kills the old password, and no user of the engine sees it', async (_how, index, config, secret) => {
+    const dn = userDn(index);
+    const proxy = await CountingProxy.start(server.port);
+    const seen = { url: `ldap://localhost:${String(proxy.port)}`, allowInsecureTransport: true };
+    const { id } = await register({ ...seen, bindDn: dn, ...config }, { password: userPassword(index), ...secret });
+    const poll = new DirectoryPoll(engine, id);
+    await eventually(() => poll.uses > 2);
+    const rotated = await engine.rotate(id);
+    const before = poll.uses;
+    await eventually(() => poll.uses > before + 2);
+    await poll.end();
+    expect(poll.failures).toEqual([]);
+    expect(rotated.state).toBe('valid.fresh');
+    const { account } = await directoryOf(id);
+    expect(account.password?.unwrap()).not.toBe(userPassword(index));
+    expect(await server.accepts(dn, account.password?.unwrap() ?? '')).toBe(true);
+    expect(await server.accepts(dn, userPassword(index))).toBe(false);
+    expect(proxy.refusedBinds).toBe(0);
+    await proxy.stop();
+  });
+});
+
+describe('the rotation of two accounts', () => {
+  it('alternates, and who binds by himself sees no error either', async () => {
+    const dns = [userDn(920), userDn(921)] as const;
+    const proxy = await CountingProxy.start(server.port);
+    await engine.close();
+    engine = await openEngine(folder.path, { keeper: true });
+    const seen = { url: `ldap://localhost:${String(proxy.port)}`, allowInsecureTransport: true };
+    const { id } = await register(
+      { ...seen, bindDn: dns[0], standbyBindDn: dns[1] },
+      { password: userPassword(920), standbyPassword: userPassword(921) },
+    );
+    const poll = new DirectoryPoll(engine, id);
+    const failures: unknown[] = [];
+    const byHimself = async (): Promise<string> => {
+      const { account } = await directoryOf(id);
+      await server
+        .as(account.bindDn ?? '', account.password?.unwrap() ?? '', () => Promise.resolve())
+        .catch((error: unknown) => {
+          failures.push(error);
+        });
+      return account.bindDn ?? '';
+    };
+    expect(await byHimself()).toBe(dns[0]);
+    const held = (await directoryOf(id)).account;
+    await engine.rotate(id);
+    expect(await byHimself()).toBe(dns[1]);
+    // Who took the credential before the rotation can still bind with it: it is retired on proof or after its grace.
+    expect(await server.accepts(dns[0], held.password?.unwrap() ?? '')).toBe(true);
+    // The proof: the other side has accepted the new one. Then the old password dies, and the next rotation goes back.
+    await engine.test(id);
+    await eventually(async () => !(await server.accepts(dns[0], held.password?.unwrap() ?? '')));
+    await engine.rotate(id);
+    expect(await byHimself()).toBe(dns[0]);
+    await poll.end();
+    expect([...poll.failures, ...failures]).toEqual([]);
+    expect(proxy.refusedBinds).toBe(0);
+    await proxy.stop();
   });
 });
 

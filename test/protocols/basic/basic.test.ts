@@ -1,7 +1,8 @@
 import { BasicDriver } from '../../../src/protocols/basic/driver.ts';
 import { basicAuthorization } from '../../../src/protocols/basic/request.ts';
+import type { BasicRotationHook } from '../../../src/protocols/basic/rotation.ts';
 import type { CredentialEngine } from '../../../src/engine.ts';
-import { PasswordService } from '../../servers/password-service.ts';
+import { PasswordService, WEBHOOK_SECRET } from '../../servers/password-service.ts';
 import { TestClock } from '../../support/clock.ts';
 import { codeOf, rejectedCode } from '../../support/codes.ts';
 import { openEngine, temporaryFolder } from '../../support/engine.ts';
@@ -140,5 +141,81 @@ describe('a Basic credential', () => {
     expect(secretExpiresAt).not.toBeNull();
     clock.stepWall(86_400_000);
     expect((await engine.refresh(id)).secretExpiresAt).toEqual(secretExpiresAt);
+  });
+});
+
+describe('rotation', () => {
+  const hooked = { rotationWebhookUrl: '' };
+
+  async function registered() {
+    hooked.rotationWebhookUrl = `${service.url}/webhook`;
+    return engine.register(entry(hooked, { webhookSecret: WEBHOOK_SECRET }));
+  }
+
+  it('tells the webhook of each step, and the old password is dead afterwards', async () => {
+    const before = service.password;
+    const { id } = await registered();
+    await engine.rotate(id);
+    const { headers } = await engine.use(id);
+    expect(service.password).not.toBe(before);
+    expect(headers).toEqual({ authorization: basicAuthorization('robot', service.password) });
+    expect(service.steps.map(({ step }) => step).slice(0, 3)).toEqual(['set', 'test', 'finish']);
+    expect(service.steps[0]).toMatchObject({ username: 'robot', current: before, other: service.password });
+    expect(service.refusedLogins).toBe(0);
+  });
+
+  it.each([409, 422])('makes another candidate when the webhook says %i', async (status) => {
+    const { id } = await registered();
+    service.nextWebhookStatus = status;
+    const { state } = await engine.rotate(id);
+    expect(state).toBe('valid.fresh');
+    const refused = service.steps[0]?.other;
+    expect(service.password).not.toBe(refused);
+  });
+
+  it('keeps the old password when the webhook refuses', async () => {
+    const before = service.password;
+    const { id } = await registered();
+    service.nextWebhookStatus = 403;
+    await engine.rotate(id);
+    expect(service.password).toBe(before);
+    expect((await engine.use(id)).headers).toEqual({ authorization: basicAuthorization('robot', before) });
+  });
+
+  it('without webhook and hook says that it cannot, and leaves everything as it is', async () => {
+    const { id } = await engine.register(entry());
+    const { rotation } = await engine.rotate(id);
+    expect(rotation).toMatchObject({ state: 'failed', failure: { code: 'ERR_ROTATION_UNSUPPORTED' } });
+    expect((await engine.use(id)).headers).toEqual({ authorization: basicAuthorization('robot', service.password) });
+  });
+
+  it('needs the secret that signs to the webhook', () => {
+    const driver = new BasicDriver(PORTS);
+    const config = driver.parseConfig({ username: 'a', rotationWebhookUrl: 'https://x.test' });
+    expect(codeOf(() => driver.parseSecret({ password: 'a' }, config))).toBe('ERR_CONFIG_MALFORMED');
+  });
+
+  it('goes through the hook of a host’s own driver', async () => {
+    const told: string[] = [];
+    const hook: BasicRotationHook = {
+      set: ({ other, current }) => {
+        told.push('set');
+        expect(current.unwrap()).toBe(service.password);
+        service.password = other.unwrap();
+        return Promise.resolve();
+      },
+      finish: () => {
+        told.push('finish');
+        return Promise.resolve();
+      },
+    };
+    await engine.close();
+    engine = await openEngine(folder.path, {
+      drivers: (ports) => [new BasicDriver(ports, { protocol: 'legacy', hook })],
+    });
+    const { id } = await engine.register({ ...entry(), protocol: 'legacy' });
+    await engine.rotate(id);
+    expect(told).toEqual(['set', 'finish']);
+    expect((await engine.use(id)).headers).toEqual({ authorization: basicAuthorization('robot', service.password) });
   });
 });

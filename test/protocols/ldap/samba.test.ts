@@ -1,7 +1,10 @@
 import { LdapDriver } from '../../../src/protocols/ldap/driver.ts';
 import type { Entered } from './support.ts';
-import { AD_PASSWORD, AD_SUFFIX, REALM, SambaServer } from '../../servers/samba.ts';
+import { AD_PASSWORD, AD_SUFFIX, AD_USERS, REALM, SambaServer } from '../../servers/samba.ts';
 import { rejectedCode } from '../../support/codes.ts';
+import { openEngine, temporaryFolder } from '../../support/engine.ts';
+import { eventually } from '../../support/eventually.ts';
+import { DirectoryPoll } from '../../support/poll.ts';
 import { directoryOf, inputOf, noop, PORTS, sambaEntry } from './support.ts';
 
 let server: SambaServer;
@@ -135,4 +138,45 @@ describe('users', () => {
       expect(answer).toMatchObject({ reason: 'malformedUsername' });
     },
   );
+});
+
+describe('the rotation of an account', () => {
+  async function rotated(name: string, config: object, secret: object) {
+    const dn = await server.addUser(name);
+    const folder = temporaryFolder();
+    const engine = await openEngine(folder.path);
+    try {
+      const { id } = await engine.register({
+        protocol: 'ldap',
+        name,
+        ...sambaEntry(server, dn, AD_PASSWORD, { config, secret }),
+      });
+      const poll = new DirectoryPoll(engine, id);
+      await eventually(() => poll.uses > 2);
+      await engine.rotate(id);
+      const before = poll.uses;
+      await eventually(() => poll.uses > before + 2);
+      await poll.end();
+      const { directory } = await engine.use(id);
+      return { dn, failures: poll.failures, account: directory?.account };
+    } finally {
+      await engine.close();
+      folder.dispose();
+    }
+  }
+
+  it.each<[string, string, () => object, object]>([
+    ['by itself', 'rotated-alone', () => ({}), {}],
+    [
+      'by a second principal',
+      'rotated-by-other',
+      () => ({ rotatorDn: `CN=Administrator,${AD_USERS}` }),
+      { rotatorPassword: 'Adm1n-Passw0rd!' },
+    ],
+  ])('%s kills the old password, and no user of the engine sees it', async (_how, name, config, secret) => {
+    const { dn, failures, account } = await rotated(name, config(), secret);
+    expect(failures).toEqual([]);
+    expect(await server.accepts(dn, account?.password?.unwrap() ?? '')).toBe(true);
+    expect(await server.accepts(dn, AD_PASSWORD)).toBe(false);
+  });
 });

@@ -1,8 +1,12 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createTcpServer, Socket, type AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTcpServer, Socket, type AddressInfo, type LookupFunction } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { getCACertificates, setDefaultCACertificates, TLSSocket } from 'node:tls';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { connectedFetch, NotSentError } from '../src/connected-fetch.ts';
+import { systemFetch } from '../src/ports.ts';
+import { TestAuthority } from './servers/certificates.ts';
 import { eventually, quietFor } from './support/eventually.ts';
 
 let server: Server;
@@ -162,4 +166,54 @@ it.each<[string, RequestListener]>([
   const error: unknown = await whole.catch((reason: unknown) => reason);
   expect(error).toMatchObject({ message: expect.stringMatching(/hang up|aborted|terminated|ECONNRESET/) });
   expect(error).not.toBeInstanceOf(NotSentError);
+});
+
+describe('with a look-up and a client certificate', () => {
+  const trusted = getCACertificates('default');
+  let authority: TestAuthority;
+  beforeEach(() => {
+    authority = new TestAuthority();
+    setDefaultCACertificates([...trusted, authority.cert]);
+  });
+  afterEach(() => {
+    setDefaultCACertificates(trusted);
+    authority.dispose();
+  });
+
+  it.each([true, false])('connects to what was looked up, shows it, and keeps nothing (asked: %p)', async (asks) => {
+    const shown: unknown[] = [];
+    const own = authority.issue('server', 'DNS:idp.test');
+    const secure = createTlsServer({ ...own, ca: authority.cert, requestCert: true }, (request, response) => {
+      const { socket } = request;
+      shown.push(socket instanceof TLSSocket ? socket.getPeerCertificate().subject.CN : null, request.headers.host);
+      response.end('ok');
+    });
+    let connections = 0;
+    secure.on('connection', () => (connections += 1));
+    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+    const { port } = secure.address() as AddressInfo;
+    const lookup = jest.fn<ReturnType<LookupFunction>, Parameters<LookupFunction>>((_name, { all }, callback) => {
+      if (all === true) callback(null, [{ address: '127.0.0.1', family: 4 }]);
+      else callback(null, '127.0.0.1', 4);
+    });
+    const init = {
+      ...POST,
+      lookup,
+      tls: authority.issue('client', 'DNS:client.test'),
+      ...(asks && { beforeWrite: allowed }),
+    };
+    const host = `idp.test:${String(port)}`;
+    for (let count = 0; count < 2; count += 1)
+      expect(await (await systemFetch(`https://${host}/`, init)).text()).toBe('ok');
+    expect(shown).toEqual(['client', host, 'client', host]);
+    expect([lookup.mock.calls.length, connections]).toEqual([2, 2]);
+    const refusing: LookupFunction = (_name, _options, callback) => {
+      callback(new Error('not there'), '', 0);
+    };
+    await expect(systemFetch(`https://${host}/`, { ...init, lookup: refusing })).rejects.toMatchObject({
+      refused: false,
+      cause: { message: 'not there' },
+    });
+    await new Promise((resolve) => secure.close(resolve));
+  });
 });

@@ -21,9 +21,9 @@ type MakeIdToken = (begun: BegunSignIn) => Promise<unknown> | string | null | un
 
 /** A sign-in that is answered with good tokens and this ID token. */
 async function answeredWith(idToken: MakeIdToken, metadata?: object): Promise<BegunSignIn> {
-  let made: unknown;
-  const begun = await place.begin(place.giving('as', () => ({ id_token: made }), metadata));
-  made = await idToken(begun);
+  const beside: { id_token?: unknown } = {};
+  const begun = await place.begin(place.giving('as', () => beside, metadata));
+  beside.id_token = await idToken(begun);
   return begun;
 }
 
@@ -129,7 +129,7 @@ test.each<[string, MakeIdToken]>([
   ['made a week ago', claiming({ iat: nowS() - WEEK_S })],
   ['made in a week', claiming({ iat: nowS() + WEEK_S })],
   ['made at no time', claiming({ iat: undefined })],
-  ['made at a time in words', claiming({ iat: 'now' as never })],
+  ['made at a time in words', claiming({ iat: 'now' })],
   ['that has ended', claiming({ exp: nowS() - 600 })],
   ['that never ends', claiming({ exp: undefined })],
 ])('O6 an ID token %s is refused with the tokens beside it', async (_sentence, idToken) => {

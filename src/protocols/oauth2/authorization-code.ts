@@ -65,6 +65,7 @@ export function requireRedirectUri(
 
 /** The URL that a person opens (RFC 6749 §4.1.1), sent ahead by the back channel when `pushed` (RFC 9126). */
 export async function authorizationRequest(exchange: Exchange, begun: BegunCode, pushed: boolean): Promise<string> {
+  requireWebPage(exchange);
   try {
     const configuration = configurationOf(exchange);
     const options = await dpopOptions(exchange, configuration);
@@ -72,19 +73,19 @@ export async function authorizationRequest(exchange: Exchange, begun: BegunCode,
     const url = pushed
       ? await client.buildAuthorizationUrlWithPAR(configuration, parameters, options)
       : client.buildAuthorizationUrl(configuration, parameters);
-    requireWebPage(url, exchange);
     return url.href;
   } catch (error) {
     throw translateOAuth2Error(error, hostOf(exchange));
   }
 }
 
-/** The metadata names it, and a browser opens it: no scheme may do anything else there. */
-function requireWebPage({ protocol }: URL, exchange: Exchange): void {
-  if (protocol === 'https:' || protocol === 'http:') return;
+/** The metadata names the authorization endpoint, and a browser opens it: no scheme may do anything else there. */
+function requireWebPage({ config, server }: Exchange): void {
+  const protocol = URL.parse(String(server.authorization_endpoint))?.protocol;
+  if (protocol === 'https:' || (protocol === 'http:' && config.allowInsecureTransport)) return;
   throw new ConfigurationError(
     'ERR_OAUTH2_DISCOVERY_FAILED',
-    `The metadata of ${hostOf(exchange)} names an authorization endpoint that is no web page.`,
+    `The metadata of ${new URL(server.issuer).host} name an authorization endpoint that no browser may open.`,
   );
 }
 

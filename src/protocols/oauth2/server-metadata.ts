@@ -54,8 +54,9 @@ export class AuthorizationServers {
       ...discovered,
       ...entered,
     };
-    const missing = wanted.find((name) => server[name] === undefined);
-    if (missing === undefined) return server;
+    // Documents say `null` where they should say nothing.
+    const missing = wanted.find((name) => (server[name] ?? undefined) === undefined);
+    if (missing === undefined) return withUrls(server, wanted);
     throw new ConfigurationError(
       'ERR_OAUTH2_ENDPOINT_MISSING',
       `${new URL(server.issuer).host} names no ${missing.replaceAll('_', ' ')}, and the configuration has no ${ENDPOINTS[missing]}.`,
@@ -70,4 +71,13 @@ export class AuthorizationServers {
     this.#known.set(issuer, { server, fetchedAt: now });
     return server;
   }
+}
+
+/** The metadata are a remote document: what stands for a URL in them need not be one. */
+function withUrls(server: ServerMetadata, wanted: readonly EndpointName[]): ServerMetadata {
+  const odd = wanted.find((name) => URL.parse(String(server[name])) === null);
+  if (odd === undefined) return server;
+  const { host } = new URL(server.issuer);
+  const name = odd.replaceAll('_', ' ');
+  throw new ConfigurationError('ERR_OAUTH2_DISCOVERY_FAILED', `The metadata of ${host} name a ${name} that is no URL.`);
 }

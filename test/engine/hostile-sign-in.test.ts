@@ -181,6 +181,17 @@ test('O4 a code is sent once, whatever came of it', async () => {
   expect(place.tokenRequests(begun.issuer)).toHaveLength(1);
 });
 
+test('O4 a code that comes ten times at once is sent once', async () => {
+  const begun = await begin(place.giving('as'));
+  const answer = { callbackUrl: place.callback(begun) };
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 10 }, () => place.engine.reauthorize(begun.id, answer)),
+  );
+  place.see(outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : [])));
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  expect(place.tokenRequests(begun.issuer)).toHaveLength(1);
+});
+
 test('O4 an ID token of one sign-in does not fit into another', async () => {
   let idToken = '';
   const issuer = place.giving('as', () => ({ id_token: idToken }));

@@ -113,7 +113,7 @@ function addSearchLedgerLeasesAndSessions(db: Database.Database): void {
   indexNames(db);
 }
 
-/** Interrupted refreshes are looked for ten times a second, however much else is overdue. */
+/** Interrupted refreshes are looked for ten times a second, however much else is overdue; what waits is sorted and told by its endpoint. */
 function addUrgency(db: Database.Database): void {
   db.exec(`
     CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing';

@@ -6,6 +6,8 @@ import { systemFetch, type Fetch } from '../../src/ports.ts';
 import { Secret } from '../../src/secret.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { entry, RotationWorld } from '../engine/rotation/world.ts';
+import { newCanary } from '../support/canaries.ts';
 import { MASTER_KEY, openEngine, rotatingEntry, temporaryFolder } from '../support/engine.ts';
 import { Viewer } from './viewer.ts';
 
@@ -107,6 +109,44 @@ test('F58 a viewer sees actors, events and snapshots of refreshes and a revocati
   // The search itself finds what is there.
   const [planted = ''] = secrets;
   expect(findingsIn(`x${Buffer.from(`yz${planted}`).toString('base64')}`, secrets)).toEqual([planted]);
+});
+
+test('F58 a viewer sees actors, events and snapshots of a rotation and its rollback, and neither password', async () => {
+  const first = newCanary();
+  const made = newCanary();
+  const world = new RotationWorld(first);
+  world.target.make = () => made;
+  const rotating = await world.open();
+  const published = publishInspection(rotating, relay.address);
+  await published.attempted;
+  const { id } = await rotating.register(entry('dual'));
+  await rotating.rotate(id);
+  await rotating.rollback(id);
+  const commands = 1 + 1 + 1 + 1;
+  const messages = await viewer.untilEnded(commands);
+  await published.close();
+  await world.dispose();
+
+  expect(world.target.calls.slice(0, 5)).toEqual([
+    ...[`create ${made}`, `set ${made}`, `test ${made}`, `finish ${made}`],
+    `set ${first}`,
+  ]);
+  const actors = messages.filter((message) => message.type === '@xstate.actor');
+  const steps = ['createCandidate', 'setCandidate', 'testCandidate', 'finishRotation'];
+  expect(actors.map(({ name }) => name)).toEqual(expect.arrayContaining([id, ...steps]));
+  const known = new Set(actors.map(({ sessionId }) => sessionId));
+  expect(messages.filter(({ sessionId }) => !known.has(sessionId))).toEqual([]);
+  const events = new Set(messages.map((message) => (message.type === '@xstate.event' ? message.event.type : '')));
+  for (const type of ['credential.rotate', 'credential.rollback']) expect(events).toContain(type);
+  const rotation =
+    /"creating":"running".*"setting":"running".*"testing":"running".*"finishing":"running".*"overlapping"/;
+  expect(statesOf(messages)).toMatch(new RegExp(`${rotation.source}.*${rotation.source}`));
+
+  const traffic = viewer.texts.join('\n');
+  const secrets = [first, made, MASTER_KEY.toString('hex'), relay.address.token.unwrap()];
+  expect(traffic.length).toBeGreaterThan(20_000);
+  expect(findingsIn(traffic, secrets)).toEqual([]);
+  expect(findingsIn(traffic + encodeURIComponent(made), secrets)).toEqual([made]);
 });
 
 test("the receiver of @statelyai/inspect takes every message, and the machine's definition makes a machine", async () => {

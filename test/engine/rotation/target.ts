@@ -15,11 +15,18 @@ export type Call = 'create' | 'set' | 'test' | 'finish' | 'retire';
 
 /** An other side in memory: the passwords that it accepts, and what it is told to do wrong. */
 export class Target {
-  readonly accepted = new Set(['first']);
+  readonly accepted: Set<string>;
   readonly calls: string[] = [];
   /** Called before each step; what it throws is the step's failure. */
   onCall: (call: Call, password: string) => void | Promise<void> = () => undefined;
+  readonly first: string;
   #made = 0;
+
+  /** @param first the password that is registered */
+  constructor(first = 'first') {
+    this.first = first;
+    this.accepted = new Set([first]);
+  }
 
   make(): string {
     this.#made += 1;
@@ -54,7 +61,7 @@ export class TargetDriver implements ProtocolDriver {
   }
 
   parseConfig = (config: unknown) => (isJsonObject(config) ? config : {});
-  parseSecret = () => ({ password: 'first' });
+  parseSecret = () => ({ password: this.#target.first });
   identity = () => ({});
   endpoint = () => 'target';
   refreshTraits = () => ({ spends: null, reuseGraceMs: 0, deadlineMs: 1_000 });

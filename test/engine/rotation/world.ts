@@ -9,9 +9,14 @@ import { Target, TargetDriver } from './target.ts';
 export class RotationWorld {
   readonly folder = temporaryFolder();
   readonly clock = new TestClock();
-  readonly target = new Target();
+  readonly target: Target;
   readonly #engines: CredentialEngine[] = [];
   #database: SeenDatabase | null = null;
+
+  /** @param first the password that is registered */
+  constructor(first?: string) {
+    this.target = new Target(first);
+  }
 
   async open(options: Partial<EngineOptions> = {}, rotation: Partial<RotationDriver> = {}): Promise<CredentialEngine> {
     const driver = new TargetDriver(this.target, () => this.clock.now(), rotation);

@@ -9,6 +9,7 @@ import type { OtherHolder } from './other-holder.ts';
 import { stateOf, type DoneEvent, type ModelEvent, type ModelPath, type ModelStep } from './paths.ts';
 import { LIFE_MS, type ScriptedDriver } from './scripted-driver.ts';
 import type { SteppedClock } from './stepped-clock.ts';
+import { operationsOf } from './walk.ts';
 
 export interface World {
   readonly engine: CredentialEngine;
@@ -43,18 +44,6 @@ export async function replay(world: World, path: ModelPath): Promise<number> {
   // Nothing of this path may be due in the next one.
   await world.other.change(credential.id, { refreshDueAt: null });
   return compared;
-}
-
-/** A command or fact, with the ends of the effects that it starts. */
-export function operationsOf(path: ModelPath): ModelStep[][] {
-  const operations: ModelStep[][] = [];
-  let isBusy = false;
-  for (const step of path) {
-    if (isBusy) operations.at(-1)?.push(step);
-    else operations.push([step]);
-    isBusy = step.snapshot.hasTag('busy');
-  }
-  return operations;
 }
 
 function compare(operation: readonly ModelStep[], before: CredentialRecord, record: CredentialRecord): void {

@@ -65,7 +65,8 @@ function restingEventsOf(snapshot: Snapshot, state: string): ModelEvent[] {
   const expiries = EXPIRIES.map((end) => ({ type: 'expiry.reached', settled: settled(end) }) as const);
   const valid = state.startsWith('valid.') ? [...expiries, ...testsOf(snapshot)] : [];
   const hopeless = state === 'expired.needsUser' ? testsOf(snapshot).filter(({ type }) => type === 'test.failed') : [];
-  return [refresh, revoke, ...valid, ...hopeless];
+  const authorized = { type: 'authorization.completed', settled: settled('valid.fresh') } as const;
+  return [refresh, revoke, authorized, ...valid, ...hopeless];
 }
 
 function testsOf({ value }: Snapshot): MachineEvent[] {

@@ -93,11 +93,20 @@ async function run(world: World, record: CredentialRecord, [first, ...rest]: rea
     case 'credential.revoke':
       await world.engine.revoke(record.id);
       return;
+    case 'authorization.completed':
+      return signIn(world, record.id);
     case 'expiry.reached':
       return expire(world, record, command.settled.state);
     default:
       return test(world, record.id, command);
   }
+}
+
+/** A person signs in from beginning to end. */
+async function signIn({ engine }: World, id: string): Promise<void> {
+  const begun = await engine.authorize(id, { redirectUri: 'https://n8n.example/callback' });
+  if (begun.kind !== 'redirect') throw new Error('a sign-in without a browser');
+  await engine.reauthorize(id, { parameters: new URL(begun.url).searchParams });
 }
 
 async function test(world: World, id: string, { type }: MachineEvent): Promise<void> {

@@ -10,10 +10,8 @@ export type ModelEvent = MachineEvent | DoneEvent;
 export type ModelStep = Step<ModelEvent>;
 export type ModelPath = Path<ModelEvent>;
 
-/** Where an operation may leave a record: everything but the states that it is in under way, and the one that nothing leads to yet. */
-const ENDS = STATE_PATHS.filter(
-  (state) => !['refreshing.claimed', 'refreshing.sent', 'pending.authorizing'].includes(state),
-);
+/** Where an operation may leave a record: everything but the states that it is in under way. */
+const ENDS = STATE_PATHS.filter((state) => !['refreshing.claimed', 'refreshing.sent'].includes(state));
 const EXPIRIES = ['expired.needsUser', 'expired.retrying', 'pending.misconfigured'] as const;
 
 /** The public name of the machine's state: `valid.fresh`. */
@@ -45,7 +43,9 @@ function eventsOf(snapshot: Snapshot): ModelEvent[] {
   // Interrupted before anything was written: the actor ends, and the record is where it was.
   if (interruption?.code === 'ERR_REFRESH_IN_PROGRESS') return [];
   if (state === 'refreshing.claimed') {
-    const claimed: Outcome[] = claim ? [{ outcome: 'claimed', claim, attemptId: 'model' }] : [];
+    // Who waits for a person sends nothing.
+    const sends = claim !== null && claim.owner !== 'pending.authorizing';
+    const claimed: Outcome[] = sends ? [{ outcome: 'claimed', claim, attemptId: 'model' }] : [];
     return [...claimed, ...ENDS.map(settled), interrupted('ERR_REFRESH_IN_PROGRESS')].map((end) => done(state, end));
   }
   if (state === 'refreshing.sent') {

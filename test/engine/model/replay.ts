@@ -210,7 +210,8 @@ function isNatural(state: StatePath, record: CredentialRecord, now: Date): boole
   if (NEEDS_TOKEN.includes(state)) return isAlive(record, now);
   if (state === 'pending.unverified') return record.grant === null;
   if (state === 'expired.retrying') return record.grant !== null;
-  return state !== 'revoked.upstream';
+  // A lost answer to a sign-in is another request's.
+  return state !== 'revoked.upstream' && state !== 'pending.authorizing';
 }
 
 async function bringAbout(world: World, id: string, state: StatePath): Promise<Issued> {

@@ -74,8 +74,15 @@ export class Authorizations {
   async complete(id: CredentialId, answer: AuthorizationAnswer, options: ReauthorizeOptions): Promise<string | null> {
     const { session = null, signal = NEVER, onPending = () => undefined } = options;
     const given = givenIn(answer);
+    const arrivedAt = 'callbackUrl' in answer ? answer.callbackUrl : null;
     const record = await requireRecord(this.#surroundings, id);
-    const completion = completeAuthorization(this.#surroundings, record, { given, session, signal, onPending });
+    const completion = completeAuthorization(this.#surroundings, record, {
+      given,
+      arrivedAt,
+      session,
+      signal,
+      onPending,
+    });
     this.#running.add(completion);
     try {
       const { settled, advice } = await completion;

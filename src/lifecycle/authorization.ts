@@ -72,6 +72,8 @@ export async function beginAuthorization(
 export interface Answer {
   /** What came to the redirect URI, or the name of a sign-in on a device. */
   readonly given: URLSearchParams | { readonly authorizationId: string };
+  /** The URL that it came to; `null` where the caller gave the parameters alone. */
+  readonly arrivedAt: string | null;
   readonly session: string | null;
   readonly signal: AbortSignal;
   readonly onPending: () => void;
@@ -128,9 +130,15 @@ class Completion {
     }
   }
 
-  async #exchange(begun: Secret<JsonObject>, { given, signal, onPending }: Answer): Promise<Issued> {
+  async #exchange(begun: Secret<JsonObject>, { given, arrivedAt, signal, onPending }: Answer): Promise<Issued> {
     const parameters = given instanceof URLSearchParams ? given : null;
-    const input = { ...driverInput(this.#opened, signal), begun, parameters, onPending };
+    const input = {
+      ...driverInput(this.#opened, signal),
+      begun,
+      parameters,
+      onPending,
+      ...(arrivedAt !== null && { arrivedAt }),
+    };
     try {
       return await authorizationOf(this.#opened).complete(input, async () => {
         await this.#beforeSend();

@@ -18,6 +18,7 @@ import {
 import type { EventType } from './events.ts';
 import { attemptPointer, isOpen, type Attempt } from './journal.ts';
 import { learnedLifeMs } from './learned-life.ts';
+import { isTestable } from './health-policy.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
@@ -289,7 +290,8 @@ export async function expireRecord(
   const { records, ports } = surroundings;
   const settlement = settleExpired(record, ports.clock.now());
   const arrivals = arrivalEvents(record, settlement);
-  const next = revised(record, { ...settlement, notices: [...record.notices, ...arrivals] }, ports.clock.now());
+  const changes = { ...settlement, ...testsOf(record, settlement), notices: [...record.notices, ...arrivals] };
+  const next = revised(record, changes, ports.clock.now());
   const events = eventsOf([...new Set<EventType>(['credential.expired', ...arrivals])], next, ports);
   const written = await records.compareAndSet({
     record: next,
@@ -333,7 +335,8 @@ async function writeSettlement(
     const now = ports.clock.now();
     const arrivals = arrivalEvents(record, settlement);
     const notices = [...record.notices, ...arrivals];
-    const next = revised(record, { ...settlement, ...changes, expiresAt: seen.expiresAt, notices }, now);
+    const tests = testsOf(record, settlement);
+    const next = revised(record, { ...settlement, ...tests, ...changes, expiresAt: seen.expiresAt, notices }, now);
     const events = eventsOf([...types, ...arrivals], next, ports);
     // An attempt whose answer was lost stays open: it is what tells the next holder that a token may be spent.
     const closed: Attempt =
@@ -350,6 +353,11 @@ async function writeSettlement(
     }
     record = stored;
   }
+}
+
+/** What is not valid any more is not tested by schedule: its question is open already. */
+function testsOf({ pausedAt }: CredentialRecord, { state }: Settlement): Partial<CredentialRecord> {
+  return isTestable({ state, pausedAt }) ? {} : { testDueAt: null };
 }
 
 const ARRIVALS: Partial<Record<CredentialRecord['state'], EventType>> = {

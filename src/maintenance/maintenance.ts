@@ -46,7 +46,9 @@ export class Maintenance {
       const key = `maintenance/${now.toISOString().slice(0, 10)}`;
       if (!(await records.consumeOnce(key, new Date(now.getTime() + KEY_KEPT_MS)))) return;
       const done = await this.run();
-      ports.logger.info({ ...done }, 'The daily maintenance is done.');
+      // Nothing taken away is no news.
+      if (Object.values(done).some((count) => count > 0))
+        ports.logger.info({ ...done }, 'The daily maintenance is done.');
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       ports.logger.warn({ code: toCredentialError(error).code }, 'The daily maintenance failed.');

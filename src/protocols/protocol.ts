@@ -155,6 +155,8 @@ export interface AuthorizationCompletion extends DriverInput {
   readonly begun: Secret<JsonObject>;
   /** The parameters that came to the redirect URI; `null` when the other side is asked until the person has decided. */
   readonly parameters: URLSearchParams | null;
+  /** The URL that they came to, where the caller gave it. */
+  readonly arrivedAt?: string;
   /** Called at each sign that the person has not decided yet. */
   readonly onPending: () => void;
 }

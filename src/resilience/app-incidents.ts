@@ -58,7 +58,7 @@ export class AppIncidents {
       return { facts: withIncident(facts, next), result: next };
     });
     if (incident.credentialId !== credentialId) return heldBack(incident);
-    this.#ports.logger.error(
+    this.#ports.logger.warn(
       { credentialId, code: error.code, appId },
       'The other side refuses an app: all credentials that share it wait for it.',
     );

@@ -8,11 +8,10 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE records (
     id text COLLATE "C" PRIMARY KEY, revision bigint NOT NULL, state text NOT NULL, protocol text COLLATE "C" NOT NULL,
     owner_id text COLLATE "C", scope_id text COLLATE "C", due_at text COLLATE "C", expires_at text COLLATE "C",
-    due_endpoint text COLLATE "C", record text NOT NULL,
+    record text NOT NULL,
     claim_fence bigint NOT NULL DEFAULT 0, claim_owner text, claim_until timestamptz NOT NULL DEFAULT '-infinity'
   ) WITH (fillfactor = 80);
   CREATE INDEX records_due ON records (due_at, id) WHERE due_at IS NOT NULL;
-  CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
   CREATE INDEX records_expires ON records (expires_at, id) WHERE expires_at IS NOT NULL;
   CREATE INDEX records_state ON records (state, id);
   CREATE INDEX records_protocol ON records (protocol, id);
@@ -57,7 +56,11 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX auth_rows_created ON auth_rows (kind, created_at, id);
   `,
   // Interrupted refreshes are looked for ten times a second, however much else is overdue.
-  `CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing'`,
+  `
+  CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing';
+  ALTER TABLE records ADD COLUMN due_endpoint text COLLATE "C";
+  CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
+  `,
 ];
 
 export const POSTGRES_SCHEMA_VERSION = MIGRATIONS.length;

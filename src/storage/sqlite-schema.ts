@@ -6,11 +6,7 @@ import { wordsOf } from './listing.ts';
  * One step per schema version, oldest first; the version is `PRAGMA user_version`. Steps are never edited once released: a
  * change is a new step, with a golden file of the version before it in `test/fixtures/storage`.
  */
-const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
-  found,
-  addSearchLedgerLeasesAndSessions,
-  addInterruptedRefreshes,
-];
+const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [found, addSearchLedgerLeasesAndSessions, addUrgency];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -87,9 +83,6 @@ function found(db: Database.Database): void {
 /** Every filter of a list walks an index of its own in order; `documents` is the ledger, `auth_rows` the auth storage. */
 function addSearchLedgerLeasesAndSessions(db: Database.Database): void {
   db.exec(`
-    ALTER TABLE records ADD COLUMN due_endpoint TEXT;
-    CREATE INDEX records_urgent ON records (due_at, expires_at, due_endpoint, state) WHERE due_at IS NOT NULL;
-    CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
     CREATE INDEX records_protocol ON records (protocol, id);
     CREATE INDEX records_expires ON records (expires_at, id) WHERE expires_at IS NOT NULL;
     CREATE TABLE words (word TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (word, id)) STRICT, WITHOUT ROWID;
@@ -120,9 +113,14 @@ function addSearchLedgerLeasesAndSessions(db: Database.Database): void {
   indexNames(db);
 }
 
-/** Interrupted refreshes are looked for ten times a second, however much else is overdue. */
-function addInterruptedRefreshes(db: Database.Database): void {
-  db.exec(`CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing'`);
+/** Interrupted refreshes are looked for ten times a second, however much else is overdue; what waits is sorted and told by its endpoint. */
+function addUrgency(db: Database.Database): void {
+  db.exec(`
+    CREATE INDEX records_interrupted ON records (due_at, id) WHERE state = 'refreshing';
+    ALTER TABLE records ADD COLUMN due_endpoint TEXT;
+    CREATE INDEX records_urgent ON records (due_at, expires_at, due_endpoint, state) WHERE due_at IS NOT NULL;
+    CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
+  `);
 }
 
 function indexNames(db: Database.Database): void {

@@ -59,7 +59,7 @@ const MALFORMED: [string, object, string][] = [
   ['a test URL in the clear, in capitals', withConfig({ testUrl: 'HtTp://api.example' }), 'config.testUrl'],
   ['a URL with a tab in its scheme', withConfig({ testUrl: 'ht\ttp://a.example' }), 'config.testUrl'],
   ['an unknown grant type', withConfig({ grantType: 'password' }), 'config.grantType'],
-  ['an unknown way of authentication', withConfig({ clientAuthentication: 'none' }), 'config.clientAuthentication'],
+  ['an unknown way of authentication', withConfig({ clientAuthentication: 'digest' }), 'config.clientAuthentication'],
   ['no client id', withConfig({ clientId: undefined }), 'config.clientId'],
   ['an empty client id', withConfig({ clientId: '' }), 'config.clientId'],
   ['a client id that is a number', withConfig({ clientId: 7 }), 'config.clientId'],
@@ -110,7 +110,7 @@ test.each(MALFORMED)('%s is refused in one clean line, and nothing is stored', a
 test.each(['oauth', '', '__proto__', 'toString'])('the protocol %j is refused by name', async (protocol) => {
   await expect(engine.register({ ...entry({}), protocol, name: 'x' })).rejects.toMatchObject({
     code: 'ERR_CONFIG_UNKNOWN_PROTOCOL',
-    message: 'The protocol is not one of: oauth2.',
+    message: 'The protocol is not one of: oauth2, ldap, basic.',
   });
 });
 

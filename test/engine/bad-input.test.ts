@@ -126,12 +126,8 @@ describe('one bad row', () => {
     const { id } = await engine.register(endpointEntry(endpoint));
     const { id: other } = await engine.register(endpointEntry(endpoint));
     const database = openDatabase(folder.path);
-    const stolen = `(SELECT envelope FROM secrets WHERE credential_id = ? AND field = 'registered')`;
-    database.execute(
-      `UPDATE secrets SET envelope = ${stolen} WHERE credential_id = ? AND field = 'registered'`,
-      other,
-      id,
-    );
+    const stolen = `(SELECT envelope FROM secrets WHERE credential_id = ? AND field = 'grant')`;
+    database.execute(`UPDATE secrets SET envelope = ${stolen} WHERE credential_id = ? AND field = 'grant'`, other, id);
     expect(await errorOf(engine.use(id))).toBe('ERR_KEYRING_AUTHENTICATION_FAILED');
     database.close();
     await engine.close();

@@ -93,7 +93,7 @@ describe("the built package in n8n-core's own loader", () => {
     for (const type of loaded.credentials) expect(type['supportedNodes']).toEqual(['credentialLifecycle']);
   });
 
-  it('offers six operations, and asks for the credential in all of them but the list', () => {
+  it('offers eight operations, and asks for the credential in all of them but the list', () => {
     const [node] = loaded.nodes;
     const operation = node?.properties.find(({ name }) => name === 'operation');
     const options = z.array(z.looseObject({ value: z.string() })).parse(operation?.['options']);
@@ -108,7 +108,7 @@ describe("the built package in n8n-core's own loader", () => {
       'use',
     ]);
     const pickers = node?.properties.filter(({ name }) => name === 'credentialId') ?? [];
-    expect(pickers).toHaveLength(5);
+    expect(pickers).toHaveLength(7);
   });
 
   it('has its codex', () => {

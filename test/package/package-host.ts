@@ -38,9 +38,9 @@ export class PackageHost {
       text(outputOf(child.stderr)),
       once(child, 'close'),
     ]);
-    // Before the results there may be lines of n8n's own log.
-    const last = output.trimEnd().split('\n').at(-1) ?? '';
-    if (last === '') throw new Error(`the host ended without a result: ${complaints}`);
+    // Around the results there may be lines of n8n's own log.
+    const last = output.split('\n').findLast((line) => line.startsWith('['));
+    if (last === undefined) throw new Error(`the host ended without a result: ${complaints}`);
     const results: unknown = JSON.parse(last);
     return { results: Array.isArray(results) ? results : [], code: child.exitCode, output, complaints };
   }

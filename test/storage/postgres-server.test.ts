@@ -159,7 +159,7 @@ describe('a PostgreSQL server', () => {
     await server.query('SELECT pg_reload_conf()');
     await eventually(async () => (await database.find<{ durable: string }>(settings, []))[0]?.durable === 'off');
     expect(await database.transaction((tx) => tx.find(settings, []))).toEqual([
-      { stalled: '10s', hanging: '30s', durable: 'on' },
+      { stalled: '3s', hanging: '30s', durable: 'on' },
     ]);
     await server.query('ALTER SYSTEM RESET synchronous_commit');
     await database.close();

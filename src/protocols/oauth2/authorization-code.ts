@@ -6,7 +6,16 @@ import {
   TransientError,
   type CredentialError,
 } from '../../errors.ts';
-import { configurationOf, dpopOptions, hostOf, tokenParameters, type Exchange, type TokenResponse } from './request.ts';
+import type { Fetch } from '../../ports.ts';
+import {
+  checkingConfigurationOf,
+  configurationOf,
+  dpopOptions,
+  hostOf,
+  tokenParameters,
+  type Exchange,
+  type TokenResponse,
+} from './request.ts';
 import { dpopKeySchema } from './dpop.ts';
 import { translateOAuth2Error } from './errors.ts';
 import { signInParametersOf } from './sign-in-parameters.ts';
@@ -26,8 +35,9 @@ export type BegunCode = z.infer<typeof begunCodeSchema>;
 
 /** @throws ConfigurationError `ERR_OAUTH2_PKCE_UNSUPPORTED` when the metadata names other ways only */
 export function requirePkce(server: client.ServerMetadata): void {
-  const methods = server.code_challenge_methods_supported;
-  if (methods === undefined || methods.includes('S256')) return;
+  const methods: unknown = server.code_challenge_methods_supported;
+  // Many servers have it and do not say so.
+  if (methods === undefined || (Array.isArray(methods) && methods.includes('S256'))) return;
   const { host } = new URL(server.issuer);
   throw new ConfigurationError('ERR_OAUTH2_PKCE_UNSUPPORTED', `${host} does not offer PKCE with S256.`);
 }
@@ -62,10 +72,20 @@ export async function authorizationRequest(exchange: Exchange, begun: BegunCode,
     const url = pushed
       ? await client.buildAuthorizationUrlWithPAR(configuration, parameters, options)
       : client.buildAuthorizationUrl(configuration, parameters);
+    requireWebPage(url, exchange);
     return url.href;
   } catch (error) {
     throw translateOAuth2Error(error, hostOf(exchange));
   }
+}
+
+/** The metadata names it, and a browser opens it: no scheme may do anything else there. */
+function requireWebPage({ protocol }: URL, exchange: Exchange): void {
+  if (protocol === 'https:' || protocol === 'http:') return;
+  throw new ConfigurationError(
+    'ERR_OAUTH2_DISCOVERY_FAILED',
+    `The metadata of ${hostOf(exchange)} names an authorization endpoint that is no web page.`,
+  );
 }
 
 async function requestParameters(
@@ -86,6 +106,27 @@ async function requestParameters(
 }
 
 /**
+ * An answer that came elsewhere is one to another request, perhaps of another server: where servers do not name themselves
+ * (RFC 9207), a redirect URI for each tells them apart (RFC 9700 §4.4.2.2).
+ *
+ * @throws ReauthorizationRequiredError `ERR_AUTHORIZATION_ISSUER_MISMATCH`
+ */
+export function requireArrival(arrivedAt: string, { redirectUri }: BegunCode): void {
+  if (withoutAnswer(arrivedAt) === withoutAnswer(redirectUri)) return;
+  throw new ReauthorizationRequiredError(
+    'ERR_AUTHORIZATION_ISSUER_MISMATCH',
+    'The answer to the sign-in came to another redirect URI than the one that was asked for.',
+  );
+}
+
+function withoutAnswer(text: string): string {
+  const url = new URL(text);
+  url.search = '';
+  url.hash = '';
+  return url.href;
+}
+
+/**
  * Trades the code for tokens (RFC 6749 §4.1.3). State, issuer (RFC 9207) and the ID token's nonce must be those of the request.
  *
  * @throws CredentialError `ERR_AUTHORIZATION_*` for what came to the redirect URI, else the codes of token requests
@@ -95,14 +136,14 @@ export async function authorizationCodeGrantRequest(
   begun: BegunCode,
   parameters: URLSearchParams,
 ): Promise<TokenResponse> {
-  const { config, server } = exchange;
+  const { config } = exchange;
   const answer = new URLSearchParams(parameters);
   requireIssuer(answer, exchange);
   requireSuccess(answer, hostOf(exchange));
   const currentUrl = new URL(begun.redirectUri);
   currentUrl.search = answer.toString();
-  const configuration = configurationOf(exchange);
-  if (config.issuer !== undefined && server.jwks_uri !== undefined) client.enableNonRepudiationChecks(configuration);
+  const fetch = withRedirectUri(exchange.fetch, begun.redirectUri);
+  const configuration = checkingConfigurationOf({ ...exchange, fetch });
   const checks = {
     pkceCodeVerifier: begun.codeVerifier,
     expectedState: begun.state,
@@ -117,6 +158,17 @@ export async function authorizationCodeGrantRequest(
   } catch (error) {
     throw translateOAuth2Error(error, hostOf(exchange));
   }
+}
+
+/** The library writes the redirect URI anew; the server compares it as a text with that of the request (RFC 6749 §4.1.3). */
+function withRedirectUri(fetch: Fetch, redirectUri: string): Fetch {
+  return (url, init = {}) => {
+    const { body } = init;
+    if (!(body instanceof URLSearchParams) || !body.has('redirect_uri')) return fetch(url, init);
+    const exact = new URLSearchParams(body);
+    exact.set('redirect_uri', redirectUri);
+    return fetch(url, { ...init, body: exact });
+  };
 }
 
 /** RFC 9207 §2.4: an answer of another server is not even looked at. */

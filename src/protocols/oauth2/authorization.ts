@@ -15,6 +15,7 @@ import {
   authorizationCodeGrantRequest,
   authorizationRequest,
   begunCodeSchema,
+  requireArrival,
   requirePkce,
   requireRedirectUri,
   type BegunCode,
@@ -25,8 +26,9 @@ import { isUserGrant, needsPerson, parseOAuth2Config, parseOAuth2Grant, type OAu
 import { begunDeviceSchema, deviceAuthorizationRequest, pollDeviceToken } from './device-code.ts';
 import { generateDPoPKey } from './dpop.ts';
 import type { Exchanges } from './exchanges.ts';
+import { requireFittingIdToken } from './id-token.ts';
 import { open, type Opened } from './opened.ts';
-import type { Exchange } from './request.ts';
+import { hostOf, type Exchange } from './request.ts';
 import { processTokenResponse } from './response.ts';
 
 /** RFC 6749 §4.1.2 recommends ten minutes for a code; a person gets as long for the whole sign-in. */
@@ -72,6 +74,7 @@ export class OAuth2Authorization implements AuthorizationDriver {
     const opened = open(input);
     const { config, secret } = opened;
     const begun = parseBegun(input.begun);
+    if (begun.kind === 'redirect' && input.arrivedAt !== undefined) requireArrival(input.arrivedAt, begun);
     const exchange = await this.#exchanges.beginToken(opened, {
       dpopKey: begun.dpopKey,
       // A device code is asked for again and again; a code is spent by the first request.
@@ -87,6 +90,10 @@ export class OAuth2Authorization implements AuthorizationDriver {
     // The last of a device's requests was made after the waiting, not when that began.
     const requestedAt = begun.kind === 'device' ? clock.now() : startedAt;
     const serverAheadMs = exchange.serverAheadMs();
+    requireFittingIdToken(response, {
+      ...{ clientId: config.clientId, code: input.parameters?.get('code') ?? null, host: hostOf(exchange) },
+      now: new Date(clock.now().getTime() + serverAheadMs),
+    });
     const issued = processTokenResponse(response, { config, previousRefreshToken: null, requestedAt, serverAheadMs });
     const { token_type: tokenType } = response;
     const binding = { dpopKey: begun.dpopKey, tls: clientTlsOf(secret), tokenType, isFirst: true };

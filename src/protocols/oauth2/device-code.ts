@@ -5,7 +5,15 @@ import type { Clock } from '../../ports.ts';
 import { refusalOf } from './authorization-code.ts';
 import { dpopKeySchema } from './dpop.ts';
 import { translateOAuth2Error } from './errors.ts';
-import { configurationOf, dpopOptions, hostOf, tokenParameters, type Exchange, type TokenResponse } from './request.ts';
+import {
+  checkingConfigurationOf,
+  configurationOf,
+  dpopOptions,
+  hostOf,
+  tokenParameters,
+  type Exchange,
+  type TokenResponse,
+} from './request.ts';
 import { signInParametersOf } from './sign-in-parameters.ts';
 
 /** What the first half of a device authorization leaves for the second. The code is SECRET. */
@@ -98,7 +106,7 @@ async function deviceTokenRequest(
   const host = hostOf(exchange);
   try {
     return await translated(host, async () => {
-      const configuration = configurationOf(exchange);
+      const configuration = checkingConfigurationOf(exchange);
       const parameters = new URLSearchParams({ device_code: deviceCode });
       for (const resource of exchange.config.resources ?? []) parameters.append('resource', resource);
       return client.genericGrantRequest(

@@ -157,6 +157,14 @@ export function configurationOf(exchange: Exchange): client.Configuration {
   return configuration;
 }
 
+/** For an answer with an ID token: it is checked with the keys of the issuer, where the metadata names them. */
+export function checkingConfigurationOf(exchange: Exchange): client.Configuration {
+  const { config, server } = exchange;
+  const configuration = configurationOf(exchange);
+  if (config.issuer !== undefined && server.jwks_uri !== undefined) client.enableNonRepudiationChecks(configuration);
+  return configuration;
+}
+
 function customFetch(fetch: Fetch, signal: AbortSignal, tls?: ClientTls): client.CustomFetch {
   return (url, { method, headers, body }) =>
     fetch(url, { method, headers, ...(body !== undefined && { body }), signal, ...(tls !== undefined && { tls }) });

@@ -132,6 +132,19 @@ test('F29 a grant that is refused by a clock that was reckoned with is dead', as
   await endpoint.stop();
 });
 
+test('F29 a clock that goes on leaping does not keep a dead grant alive for ever', async () => {
+  const endpoint = await Endpoint.start(tokens());
+  const { id } = await engine.register(signing(endpoint));
+  let hours = 0;
+  endpoint.answer = (response, request) => {
+    hours += 1;
+    refusing(new Date(clock.now().getTime() + hours * 3_600_000))(response, request);
+  };
+  for (let tries = 0; tries < 10; tries += 1) expect((await engine.refresh(id)).failure?.class).toBe('clock');
+  expect(await engine.refresh(id)).toMatchObject({ state: 'valid.degraded', reason: 'grantRefused' });
+  await endpoint.stop();
+});
+
 test('F29 a refusal that comes after somebody else has brought a newer grant marks nothing dead', async () => {
   const endpoint = await Endpoint.start(tokens());
   const { id } = await engine.register(rotatingEndpointEntry(endpoint));

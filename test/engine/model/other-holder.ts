@@ -1,7 +1,14 @@
-import { lifecycleStateOf, type CredentialRecord, type StatePath } from '../../../src/lifecycle/credential.ts';
+import type { JsonObject } from '../../../src/json.ts';
+import {
+  lifecycleStateOf,
+  type CredentialRecord,
+  type SecretPointer,
+  type StatePath,
+} from '../../../src/lifecycle/credential.ts';
 import { encodeSealedGrant } from '../../../src/lifecycle/sealed-grant.ts';
 import { STATE_MEANINGS } from '../../../src/lifecycle/meanings.ts';
 import { systemRandom } from '../../../src/ports.ts';
+import type { Secret } from '../../../src/secret.ts';
 import type { Claim } from '../../../src/storage/record-store.ts';
 import { openSqlite, type Stores } from '../../../src/storage/sqlite.ts';
 import { KeyRing } from '../../../src/vault/key-ring.ts';
@@ -69,6 +76,10 @@ export class OtherHolder {
     const next = { ...record, ...changes, revision: record.revision + 1, updatedAt: this.#clock.now() };
     const written = await this.#stores.records.compareAndSet({ record: next, expectedRevision: record.revision });
     if (!written) throw new Error('the record was written meanwhile');
+  }
+
+  async put(record: CredentialRecord, pointer: SecretPointer, value: Secret<JsonObject>): Promise<void> {
+    await this.#vault.put(record, pointer, value);
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,7 @@ import type { OtherHolder } from './other-holder.ts';
 import { stateOf, type DoneEvent, type ModelEvent, type ModelPath, type ModelStep } from './paths.ts';
 import { LIFE_MS, type ScriptedDriver } from './scripted-driver.ts';
 import type { SteppedClock } from './stepped-clock.ts';
+import { operationsOf } from './walk.ts';
 
 export interface World {
   readonly engine: CredentialEngine;
@@ -43,18 +44,6 @@ export async function replay(world: World, path: ModelPath): Promise<number> {
   // Nothing of this path may be due in the next one.
   await world.other.change(credential.id, { refreshDueAt: null });
   return compared;
-}
-
-/** A command or fact, with the ends of the effects that it starts. */
-export function operationsOf(path: ModelPath): ModelStep[][] {
-  const operations: ModelStep[][] = [];
-  let isBusy = false;
-  for (const step of path) {
-    if (isBusy) operations.at(-1)?.push(step);
-    else operations.push([step]);
-    isBusy = step.snapshot.hasTag('busy');
-  }
-  return operations;
 }
 
 function compare(operation: readonly ModelStep[], before: CredentialRecord, record: CredentialRecord): void {
@@ -104,11 +93,20 @@ async function run(world: World, record: CredentialRecord, [first, ...rest]: rea
     case 'credential.revoke':
       await world.engine.revoke(record.id);
       return;
+    case 'authorization.completed':
+      return signIn(world, record.id);
     case 'expiry.reached':
       return expire(world, record, command.settled.state);
     default:
       return test(world, record.id, command);
   }
+}
+
+/** A person signs in from beginning to end. */
+async function signIn({ engine }: World, id: string): Promise<void> {
+  const begun = await engine.authorize(id, { redirectUri: 'https://n8n.example/callback' });
+  if (begun.kind !== 'redirect') throw new Error('a sign-in without a browser');
+  await engine.reauthorize(id, { parameters: new URL(begun.url).searchParams });
 }
 
 async function test(world: World, id: string, { type }: MachineEvent): Promise<void> {
@@ -212,7 +210,8 @@ function isNatural(state: StatePath, record: CredentialRecord, now: Date): boole
   if (NEEDS_TOKEN.includes(state)) return isAlive(record, now);
   if (state === 'pending.unverified') return record.grant === null;
   if (state === 'expired.retrying') return record.grant !== null;
-  return state !== 'revoked.upstream';
+  // A lost answer to a sign-in is another request's.
+  return state !== 'revoked.upstream' && state !== 'pending.authorizing';
 }
 
 async function bringAbout(world: World, id: string, state: StatePath): Promise<Issued> {

@@ -1,5 +1,11 @@
 import type { JsonObject } from '../../../src/json.ts';
-import type { BeforeSend, Issued, ProtocolDriver, TestResult } from '../../../src/protocols/protocol.ts';
+import type {
+  AuthorizationDriver,
+  BeforeSend,
+  Issued,
+  ProtocolDriver,
+  TestResult,
+} from '../../../src/protocols/protocol.ts';
 import { Secret } from '../../../src/secret.ts';
 
 export const LIFE_MS = 3_600_000;
@@ -10,7 +16,21 @@ export class ScriptedDriver implements ProtocolDriver {
   readonly protocol = 'scripted';
   script: (beforeSend: BeforeSend) => Promise<Issued> = () => Promise.reject(new Error('not scripted'));
   testSucceeds = true;
+  /** A sign-in that every person comes back from. */
+  readonly authorization: AuthorizationDriver = {
+    needsPerson: () => false,
+    begin: () => {
+      this.#signIns += 1;
+      const state = `state-${String(this.#signIns)}`;
+      const prompt = { kind: 'redirect', url: `https://as.example/?state=${state}` } as const;
+      const expiresAt = new Date(this.#now().getTime() + LIFE_MS);
+      return Promise.resolve({ prompt, state: Secret.of(state), begun: Secret.of({}), expiresAt });
+    },
+    stateOf: (parameters) => Secret.of(parameters.get('state') ?? ''),
+    complete: () => Promise.resolve(this.issue()),
+  };
   readonly #now: () => Date;
+  #signIns = 0;
   #places = 0;
 
   constructor(now: () => Date) {

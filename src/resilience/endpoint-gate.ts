@@ -119,7 +119,8 @@ export class EndpointGate implements RequestGate {
       const probeId = isUrgent ? null : await this.#takeProbe(endpoint);
       return { endpoint, probeId, slot };
     } catch (error) {
-      await this.#leave({ endpoint, probeId: null, slot }, error);
+      // Nothing was asked of the endpoint: that tells nothing about it, and least of all that it answers again.
+      await this.#leaveSlot(slot);
       throw error;
     }
   }
@@ -166,6 +167,10 @@ export class EndpointGate implements RequestGate {
   /** Remembers how the request ended. What cannot be remembered never harms the request. */
   async #leave({ endpoint, probeId, slot }: Admission, error: unknown): Promise<void> {
     await this.#keepGoing(() => this.#remember(endpoint, probeId, error));
+    await this.#leaveSlot(slot);
+  }
+
+  async #leaveSlot(slot: Admission['slot']): Promise<void> {
     if (slot === null) return;
     await this.#keepGoing(() =>
       this.#memory.change(slot.name, (facts) => {

@@ -107,7 +107,8 @@ it('lets no secret reach a file or a log through the whole life of a store', asy
   look('use of what was restored');
 
   expect(canaries.length).toBeGreaterThanOrEqual(20);
-  const places = [...seen.keys()].map((place) => place.replace(/ after .*/, ''));
+  // The anchor is written under a name of its own and then put in place: a look may fall in between.
+  const places = [...seen.keys()].map((place) => place.replace(/ after .*/, '').replace(/^anchor\.\d+$/, 'anchor'));
   expect(new Set(places)).toEqual(
     new Set([
       'anchor',

@@ -30,6 +30,7 @@ import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
 import { prepareStatements, type ClaimRow, type IndexStatements, type Statements } from './sqlite-statements.ts';
 import { translated, translatedAsync } from './sqlite-errors.ts';
+import type { SqliteHolders } from './sqlite-holders.ts';
 import { patiently } from './sqlite-patience.ts';
 import { requireStorable } from './texts.ts';
 
@@ -39,6 +40,8 @@ const SEAL = 'seal';
 export const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 const PRUNED_THROUGH = 'pruned-through';
+/** How often the holders of interrupted refreshes are looked at. */
+const HOLDERS_MS = 250;
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
 export class SqliteRecordStore extends DocumentLedger implements RecordStore {
@@ -46,11 +49,15 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   readonly #db: Database.Database;
   readonly #clock: Clock;
   readonly #sql: Statements;
+  readonly #holders: SqliteHolders | null;
+  #heldLookedAtMs = Number.NEGATIVE_INFINITY;
   #ownWrites = 0;
   #seal: RecordSeal | null = null;
 
-  constructor(db: Database.Database, clock: Clock) {
+  /** @param holders Which holders of claims live; without it a claim of a dead one lasts as long as its lease. */
+  constructor(db: Database.Database, clock: Clock, holders: SqliteHolders | null = null) {
     super();
+    this.#holders = holders;
     this.documents = new SqliteDocuments(db, clock);
     this.#db = db;
     this.#clock = clock;
@@ -134,6 +141,8 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
+    this.#holders?.appear(owner);
+    await this.#releaseClaimsOfDead();
     return this.#write(() => this.#claimNow(id, owner, leaseMs, this.#clock.hostTime()));
   }
 
@@ -146,6 +155,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
       const left = interruptedOnly ? 0 : limit - interrupted.length;
       return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
     };
+    this.#holders?.appear(owner);
     // A look without the write lock, which the asker would have to wait for: mostly nothing is due.
     if (this.#read(() => findDue(this.#clock.hostTime())).length === 0) return [];
     return this.#write(() => {
@@ -172,6 +182,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     const { now, limit } = options;
     const dying = new Date(now.getTime() + DYING_MS).toISOString();
     const endpoints = JSON.stringify(options.exceptEndpoints);
+    await this.#releaseClaimsOfDead();
     const { epoch, ms: hostMs } = this.#clock.hostTime();
     const asked = { now: now.toISOString(), dying, limit, endpoints, epoch, hostMs };
     const rows = this.#read(() => this.#sql.listDue.all(asked));
@@ -298,12 +309,25 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async close(): Promise<void> {
+    this.#holders?.close();
     this.#db.close();
   }
 
   #claimNow(id: CredentialId, owner: string, leaseMs: number, { epoch, ms }: HostTime): Claim | null {
     const row: ClaimRow | undefined = this.#sql.claim.get({ id, owner, epoch, hostMs: ms, until: ms + leaseMs });
     return row ? { credentialId: id, owner, fence: row.claim_fence } : null;
+  }
+
+  /** A refresh that its holder's death cut off is taken over at once: a token in doubt has little time. */
+  async #releaseClaimsOfDead(): Promise<void> {
+    const { epoch, ms: hostMs } = this.#clock.hostTime();
+    if (this.#holders === null || hostMs - this.#heldLookedAtMs < HOLDERS_MS) return;
+    this.#heldLookedAtMs = hostMs;
+    for (const owner of this.#read(() => this.#sql.refreshing.all({ epoch, hostMs }))) {
+      await this.#holders.ifDead(owner, async () => {
+        await this.#write(() => this.#sql.releaseAll.run(owner));
+      });
+    }
   }
 
   #writeIndexes(record: CredentialRecord): void {

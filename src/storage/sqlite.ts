@@ -3,6 +3,7 @@ import Database from 'better-sqlite3';
 import type { Clock } from '../ports.ts';
 import { backupSqlite } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
+import { SqliteHolders } from './sqlite-holders.ts';
 import { BLOCKING_MS } from './sqlite-patience.ts';
 import { SqliteRecordStore } from './sqlite-records.ts';
 import { migrate, requireOurs } from './sqlite-schema.ts';
@@ -24,7 +25,7 @@ export function openSqlite(path: string, clock: Clock): Stores {
   // From here on writes wait without holding up everything else; a refresh in flight has 4 s of claim at a time.
   db.pragma(`busy_timeout = ${String(BLOCKING_MS)}`);
   return {
-    records: new SqliteRecordStore(db, clock),
+    records: new SqliteRecordStore(db, clock, path === 'memory' ? null : new SqliteHolders(path)),
     secrets: new SqliteSecretStore(db, clock),
     backup: (file) => backupSqlite(db, file),
   };

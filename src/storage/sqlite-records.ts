@@ -29,9 +29,9 @@ import {
 import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
 import { prepareStatements, type ClaimRow, type IndexStatements, type Statements } from './sqlite-statements.ts';
-import { translated, translatedAsync } from './sqlite-errors.ts';
+import { translated } from './sqlite-errors.ts';
 import type { SqliteHolders } from './sqlite-holders.ts';
-import { patiently } from './sqlite-patience.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
 import { requireStorable } from './texts.ts';
 
 /** Names in the table `meta`. */
@@ -49,16 +49,21 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   readonly #db: Database.Database;
   readonly #clock: Clock;
   readonly #sql: Statements;
+  readonly #writer: SqliteWriter;
   readonly #holders: SqliteHolders | null;
   #heldLookedAtMs = Number.NEGATIVE_INFINITY;
   #ownWrites = 0;
   #seal: RecordSeal | null = null;
 
-  /** @param holders Which holders of claims live; without it a claim of a dead one lasts as long as its lease. */
-  constructor(db: Database.Database, clock: Clock, holders: SqliteHolders | null = null) {
+  /**
+   * @param parts.writer What all stores on `db` write through.
+   * @param parts.holders Which holders of claims live; without it a claim of a dead one lasts as long as its lease.
+   */
+  constructor(db: Database.Database, clock: Clock, parts: { writer?: SqliteWriter; holders?: SqliteHolders } = {}) {
     super();
-    this.#holders = holders;
-    this.documents = new SqliteDocuments(db, clock);
+    this.#writer = parts.writer ?? new SqliteWriter(db, clock);
+    this.#holders = parts.holders ?? null;
+    this.documents = new SqliteDocuments(db, this.#writer);
     this.#db = db;
     this.#clock = clock;
     this.#sql = prepareStatements(db);
@@ -147,12 +152,12 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false, among } = options;
+    const { limit, owner, leaseMs, now, except = [], among } = options;
     const findDue = (host: HostTime): string[] => {
       const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
       if (among) return this.#sql.dueAmong.all({ ...asked, limit, among: JSON.stringify(among) });
       const interrupted = this.#sql.interrupted.all({ ...asked, limit });
-      const left = interruptedOnly ? 0 : limit - interrupted.length;
+      const left = limit - interrupted.length;
       return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
     };
     this.#holders?.appear(owner);
@@ -309,6 +314,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async close(): Promise<void> {
+    this.#writer.flush();
     this.#holders?.close();
     this.#db.close();
   }
@@ -348,10 +354,12 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return translated(this.#db.name, operation);
   }
 
-  async #write<T>(operation: () => T): Promise<T> {
-    this.#ownWrites += 1;
-    const transaction = this.#db.transaction(operation);
-    return translatedAsync(this.#db.name, () => patiently(this.#clock, () => transaction.immediate()));
+  #write<T>(operation: () => T): Promise<T> {
+    return this.#writer.write(() => {
+      // Not before: whoever sees the new mark must find what was written.
+      this.#ownWrites += 1;
+      return operation();
+    });
   }
 }
 

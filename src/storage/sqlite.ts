@@ -8,6 +8,7 @@ import { BLOCKING_MS } from './sqlite-patience.ts';
 import { SqliteRecordStore } from './sqlite-records.ts';
 import { migrate, requireOurs } from './sqlite-schema.ts';
 import { SqliteSecretStore } from './sqlite-secrets.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
 import type { Stores } from './stores.ts';
 
 export type { Stores } from './stores.ts';
@@ -24,9 +25,11 @@ export function openSqlite(path: string, clock: Clock): Stores {
   const db = openSqliteDatabase(path);
   // From here on writes wait without holding up everything else; a refresh in flight has 4 s of claim at a time.
   db.pragma(`busy_timeout = ${String(BLOCKING_MS)}`);
+  const writer = new SqliteWriter(db, clock);
+  const holders = path === 'memory' ? {} : { holders: new SqliteHolders(path) };
   return {
-    records: new SqliteRecordStore(db, clock, path === 'memory' ? null : new SqliteHolders(path)),
-    secrets: new SqliteSecretStore(db, clock),
+    records: new SqliteRecordStore(db, clock, { writer, ...holders }),
+    secrets: new SqliteSecretStore(db, clock, writer),
     backup: (file) => backupSqlite(db, file),
   };
 }

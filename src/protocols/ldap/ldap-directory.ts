@@ -6,6 +6,7 @@ import type {
   DirectoryResult,
   DirectorySearch,
   DirectoryUser,
+  UserOptions,
 } from '../directory.ts';
 import type { DirectoryAccount } from './account.ts';
 import { readEntry, searchEntries } from './entries.ts';
@@ -40,8 +41,8 @@ export class LdapDirectory implements Directory {
     return authenticateUser(this.#account(), { username, password: text }, signal);
   }
 
-  async getUser(username: string, { signal = NEVER }: Abortable = {}): Promise<DirectoryUser | null> {
-    return findUser(this.#account(), username, signal);
+  async getUser(name: string, { signal = NEVER, ...options }: UserOptions = {}): Promise<DirectoryUser | null> {
+    return findUser(this.#account(), name, options, signal);
   }
 
   async groups(

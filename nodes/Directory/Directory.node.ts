@@ -8,7 +8,7 @@ import {
 import { credentialTests } from '../../src/n8n/credential-tests.ts';
 import { searchBases } from '../../src/n8n/directory.ts';
 import type { Refusals } from '../../src/n8n/directory-login.ts';
-import { failedItem, toNodeError } from '../../src/n8n/errors.ts';
+import { failedOutput, toNodeError } from '../../src/n8n/errors.ts';
 import { operationProperties, runOperation } from './operations/index.ts';
 
 const { ldap, managed } = credentialTests();
@@ -78,7 +78,7 @@ export class Directory implements INodeType {
         results.push(...rows.map((json) => ({ json, pairedItem: { item: itemIndex } })));
       } catch (error) {
         if (!this.continueOnFail()) throw toNodeError(this.getNode(), error, itemIndex);
-        results.push({ json: failedItem(error), pairedItem: { item: itemIndex } });
+        results.push(failedOutput(this.getNode(), error, itemIndex));
       }
     }
     return [results];

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
-import { escapeLdapFilter, isFilter } from '../protocols/ldap/filter.ts';
+import { escapeLdapFilter } from '../protocols/ldap/escape.ts';
 
 /** One condition as a person entered it. The value is data: it never becomes a part of the filter's structure. */
 export interface Condition {
@@ -40,16 +40,15 @@ export function directoryFilter({ combine, conditions }: Conditions): string {
 }
 
 /**
- * A filter as somebody wrote it, with values put in the place of their names in braces, escaped.
+ * A filter as somebody wrote it, with values put in the place of their names in braces, escaped. Whether it is a filter is
+ * looked at where it is used.
  *
- * @throws ConfigurationError `ERR_CONFIG_MALFORMED` for no filter, a name without a value, and an empty value
+ * @throws ConfigurationError `ERR_CONFIG_MALFORMED` for no text, a name without a value, and an empty value
  */
 export function filterWithValues(template: string, values: ReadonlyMap<string, unknown>): string {
-  const filled = template
-    .trim()
-    .replaceAll(PLACE, (_place, name: string) => escaped(values.get(name), `filterValues.${name}`));
-  if (!isFilter(filled)) throw malformed('filter', 'must be a search filter (RFC 4515), for example (uid={username})');
-  return filled;
+  const filter = template.trim();
+  if (filter === '') throw malformed('filter', 'must not be empty');
+  return filter.replaceAll(PLACE, (_place, name: string) => escaped(values.get(name), `filterValues.${name}`));
 }
 
 /** The rows that a person added to a collection of a node. */

@@ -10,7 +10,7 @@ export interface DirectorySearch {
   /** Where to start; by default the base DN of the settings. */
   readonly baseDn?: string;
   readonly scope?: 'base' | 'one' | 'sub';
-  /** RFC 4515; put values into it with `escapeLdapFilter`. */
+  /** RFC 4515; put values into it with `escapeLdapFilter`. What is no filter is `ERR_CONFIG_MALFORMED`, and nothing is sent. */
   readonly filter?: string;
   readonly attributes?: readonly string[];
   /** At most so many entries, 1 or more; the server is asked for no further page. Absent: all, or an error above `maxEntries`. */

@@ -174,6 +174,9 @@ describe('authenticate', () => {
   });
 });
 
+const BY_VALUE = { filterBy: 'filter', filterValues: { value: [{ name: 'more', value: '(uid=b)' }] } };
+const DEEP = `${'(!'.repeat(1_000)}(a=b)${')'.repeat(1_000)}`;
+
 describe('search', () => {
   const byUid = {
     operation: 'search',
@@ -233,6 +236,9 @@ describe('search', () => {
     ['a base that there is not', { baseDn: `ou=nowhere,${SUFFIX}` }, 'ERR_LDAP_REQUEST_REFUSED'],
     ['too many entries', { returnAll: true }, 'ERR_LDAP_REQUEST_REFUSED'],
     ['a filter that is none', { filterBy: 'filter', filter: '(uid=' }, 'ERR_CONFIG_MALFORMED'],
+    ['two filters', { filterBy: 'filter', filter: '(uid=a)(uid=b)' }, 'ERR_CONFIG_MALFORMED'],
+    ['a filter as a value', { ...BY_VALUE, filter: '(uid=a){more}' }, 'ERR_CONFIG_MALFORMED'],
+    ['a filter of a thousand levels', { filterBy: 'filter', filter: DEEP }, 'ERR_CONFIG_MALFORMED'],
     ['no conditions', { conditions: {} }, 'ERR_CONFIG_MALFORMED'],
     ['an operation that there is not', { operation: 'delete' }, 'ERR_CONFIG_MALFORMED'],
     ['a credential that there is not', { authentication: 'ldap' }, 'ERR_CONFIG_MALFORMED'],

@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 import type {
   Authentication,
@@ -10,6 +11,7 @@ import type {
 } from '../directory.ts';
 import type { DirectoryAccount } from './account.ts';
 import { readEntry, searchEntries } from './entries.ts';
+import { isFilter } from './filter.ts';
 import { groupsOf } from './groups.ts';
 import { authenticateUser, findUser } from './users.ts';
 
@@ -57,7 +59,10 @@ export class LdapDirectory implements Directory {
   }
 
   async search(search: DirectorySearch): Promise<DirectoryResult> {
-    const { signal = NEVER } = search;
+    const { signal = NEVER, filter } = search;
+    if (filter !== undefined && !isFilter(filter)) {
+      throw new ConfigurationError('ERR_CONFIG_MALFORMED', 'The field "filter" must be a search filter (RFC 4515).');
+    }
     const { pool, settings } = this.#account();
     return pool.run((connection) => searchEntries(connection, settings, search, signal), signal);
   }

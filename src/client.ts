@@ -1,5 +1,6 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
 import type { RotationSummary } from './lifecycle/rotation/progress.ts';
+import type { Directory } from './protocols/directory.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
 import type { RecordFilter, UnreadableRecord } from './storage/record-store.ts';
@@ -40,14 +41,21 @@ export interface RejectionDecision {
   readonly generation: number;
 }
 
+/** What may be asked of a directory credential. It does not hold the account behind it. */
+export type DirectoryHandle = Omit<Directory, 'account'>;
+
 export interface CredentialHandle {
   readonly id: string;
+  readonly protocol: string;
   use(options?: UseOptions): Promise<Material>;
+  /** Requests to the directory, for credentials of the protocol ldap. @throws ConfigurationError `ERR_CREDENTIAL_PROTOCOL_MISMATCH` */
+  directory(options?: UseOptions): Promise<DirectoryHandle>;
   /** Generation of the current grant; 0 before the first one. */
   generation(): Promise<number>;
   /** Says that a request with material of `generation` failed. Refreshes only when the other side confirms it. */
   reportRejected(generation: number): Promise<RejectionDecision>;
-  test(): Promise<TestResult>;
+  /** With `cached` a test of the last 5 minutes will do, as `CredentialEngine.test` says. */
+  test(options?: { readonly cached?: boolean }): Promise<TestResult>;
 }
 
 /** State of a credential without any secret. */

@@ -7,6 +7,7 @@ import type {
   EngineClient,
   OperatorHandle,
 } from './client.ts';
+import { directoryHandleOf } from './directory-handle.ts';
 import type { CredentialEngine } from './engine.ts';
 import { AccessError, isCredentialError } from './errors.ts';
 import { parseListing } from './storage/listing.ts';
@@ -16,26 +17,29 @@ import type { RecordFilter } from './storage/record-store.ts';
 /** An `EngineClient` over an engine in the same process. */
 export function createEmbeddedClient(engine: CredentialEngine): EngineClient {
   return {
-    adopted: async (entry: AdoptedEntry) => handleOf(engine, await engine.adopt(entry)),
+    adopted: async (entry: AdoptedEntry) => handleOf(engine, await engine.adopt(entry), entry.protocol),
     managed: async (id, accessKey) => {
       const access = await engine.checkAccess(accessKey);
       requireCredential(access, id);
       requireScope(access, 'use');
       // An id that does not exist answers like one that the key is not for.
-      if (!(await exists(engine, id))) throw accessDenied();
-      return handleOf(engine, id);
+      const protocol = await protocolOf(engine, id);
+      if (protocol === null) throw accessDenied();
+      return handleOf(engine, id, protocol);
     },
     operator: async (accessKey) => operatorOf(engine, await engine.checkAccess(accessKey)),
   };
 }
 
-function handleOf(engine: CredentialEngine, id: string): CredentialHandle {
+function handleOf(engine: CredentialEngine, id: string, protocol: string): CredentialHandle {
   return {
     id,
+    protocol,
     use: (options) => engine.use(id, options),
+    directory: (options) => directoryHandleOf(engine, id, options),
     generation: async () => (await engine.get(id)).generation,
     reportRejected: (generation) => engine.reportRejected(id, generation),
-    test: () => engine.test(id),
+    test: (options) => engine.test(id, options),
   };
 }
 
@@ -112,12 +116,12 @@ async function listOne(engine: CredentialEngine, id: string, filter: RecordFilte
   };
 }
 
-async function exists(engine: CredentialEngine, id: string): Promise<boolean> {
+/** `null` when there is no such credential. */
+async function protocolOf(engine: CredentialEngine, id: string): Promise<string | null> {
   try {
-    await engine.get(id);
-    return true;
+    return (await engine.get(id)).protocol;
   } catch (error) {
-    if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_NOT_FOUND') return false;
+    if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_NOT_FOUND') return null;
     throw error;
   }
 }

@@ -200,7 +200,7 @@ export class CredentialEngine {
 
   /**
    * Tries the credential at the other side, obtaining a grant first when there is none. With `cached` a result of the last
-   * 5 minutes will do, if it is about the present settings, secret and grant.
+   * 5 minutes will do, a refused login too, if it is about the present settings, secret and grant and no passing failure.
    */
   async test(id: CredentialId, options: { signal?: AbortSignal; cached?: boolean } = {}): Promise<TestResult> {
     this.#requireOpen();

@@ -15,6 +15,7 @@ export type {
   AdoptedEntry,
   CredentialHandle,
   CredentialSummary,
+  DirectoryHandle,
   EngineClient,
   OperatorHandle,
   RejectionDecision,
@@ -67,6 +68,8 @@ export type {
   DirectoryResult,
   DirectorySearch,
   DirectoryUser,
+  UserName,
+  UserOptions,
 } from './protocols/directory.ts';
 export { escapeLdapDn } from './protocols/ldap/dn.ts';
 export { escapeLdapFilter } from './protocols/ldap/filter.ts';

@@ -3,7 +3,13 @@ import manifest from '../../package.json';
 import { installPackage } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
 
-const CREDENTIAL_TYPES = ['credentialLifecycleAccessApi', 'lifecycleOAuth2Api', 'managedCredentialApi'];
+const CREDENTIAL_TYPES = [
+  'credentialLifecycleAccessApi',
+  'lifecycleBasicApi',
+  'lifecycleLdapApi',
+  'lifecycleOAuth2Api',
+  'managedCredentialApi',
+];
 
 describe('the packed tarball, installed as n8n installs it', () => {
   let n8n: N8nServer;

@@ -31,6 +31,7 @@ import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import type { Maintained } from './maintenance/retention.ts';
+import type { Outbox } from './outbox/outbox.ts';
 import type { Ports } from './ports.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
@@ -351,9 +352,13 @@ export class CredentialEngine {
    * says that events after this cursor were pruned before they were read.
    */
   async readEvents(cursor: number, limit = 100): Promise<EventPage> {
+    return this.outbox.read(cursor, limit);
+  }
+
+  /** The events as they are stored, for those who follow them under a name of their own: docs/n8n-trigger.md. */
+  get outbox(): Outbox {
     this.#requireOpen();
-    const { prunedThrough } = await this.#records.eventRange();
-    return { ...(await this.#records.readEvents(cursor, limit)), missed: cursor > 0 && cursor < prunedThrough };
+    return this.#upkeep.outbox;
   }
 
   /**
@@ -469,7 +474,7 @@ export class CredentialEngine {
 
   #publish(event: CredentialEvent): void {
     this.#bus.publish(event);
-    this.#upkeep.deliverer.wake();
+    this.#upkeep.published();
   }
 
   async #require(id: CredentialId): Promise<CredentialRecord> {

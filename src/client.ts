@@ -64,6 +64,7 @@ export type CredentialSummary = Pick<
   | 'stateChangedAt'
   | 'reason'
   | 'health'
+  | 'healthChangedAt'
   | 'generation'
   | 'issuedAt'
   | 'expiresAt'

@@ -75,6 +75,7 @@ export type CredentialSummary = Pick<
   | 'stateChangedAt'
   | 'reason'
   | 'health'
+  | 'healthChangedAt'
   | 'generation'
   | 'issuedAt'
   | 'expiresAt'

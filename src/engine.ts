@@ -342,6 +342,12 @@ export class CredentialEngine {
     return this.#records.countByState();
   }
 
+  /** The result of the last test; `null` when there was none. */
+  async lastTest(id: CredentialId): Promise<TestResult | null> {
+    this.#requireOpen();
+    return (await this.#records.getTest(id))?.result ?? null;
+  }
+
   async lastEvent(id: CredentialId): Promise<CredentialEvent | null> {
     this.#requireOpen();
     return this.#records.lastEvent(id);
@@ -433,12 +439,7 @@ export class CredentialEngine {
     this.#uses.clear();
   }
 
-  async #refresh(
-    record: CredentialRecord,
-    reason: Reason,
-    signal?: AbortSignal,
-    claim: Claim | null = null,
-  ): Promise<void> {
+  async #refresh(record: CredentialRecord, reason: Reason, signal?: AbortSignal, claim: Claim | null = null) {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
       this.#uses.invalidate(record.id);

@@ -21,6 +21,7 @@ export function credentialItem(summary: CredentialSummary): IDataObject {
     stateChangedAt: isoText(summary.stateChangedAt),
     reason: summary.reason,
     health: summary.health,
+    healthChangedAt: isoText(summary.healthChangedAt),
     generation: summary.generation,
     issuedAt: isoText(summary.issuedAt),
     expiresAt: isoText(summary.expiresAt),

@@ -232,6 +232,7 @@ const testSchema = z.strictObject({
       metadata: z.custom<Record<string, string>>(isTexts),
     }),
     testedAt: instant,
+    inconclusive: z.literal(true).optional(),
   }),
 });
 

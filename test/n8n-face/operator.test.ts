@@ -20,6 +20,7 @@ function summary(id: string, name = id): CredentialSummary {
     stateChangedAt: AT,
     reason: 'grantRefused',
     health: 'unknown',
+    healthChangedAt: null,
     generation: 3,
     issuedAt: AT,
     expiresAt: null,

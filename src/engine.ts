@@ -353,10 +353,7 @@ export class CredentialEngine {
     return this.#records.lastEvent(id);
   }
 
-  /**
-   * Events after `cursor` (0 for all that are kept) out of the durable outbox, oldest first, written by any process. `missed`
-   * says that events after this cursor were pruned before they were read.
-   */
+  /** Events after `cursor` (0 for all that are kept), oldest first. `missed`: some after it were pruned before they were read. */
   async readEvents(cursor: number, limit = 100): Promise<EventPage> {
     return this.outbox.read(cursor, limit);
   }

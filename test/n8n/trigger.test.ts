@@ -24,7 +24,7 @@ import { errorOf, outputOf, World } from './world.ts';
 
 /** Tokens are short, so that they end while the test looks. */
 const TTL_MS = 4_000;
-const SLOWLY = 300_000;
+const SLOWLY = 400_000;
 
 let world: World;
 let access: CredentialReference;

@@ -9,7 +9,7 @@ import { outputOf, type World } from './world.ts';
 export const TRIGGER = 'Trigger';
 export const ACCESS = 'credentialLifecycleAccessApi';
 /** Nothing that waits for this is about time; a busy machine may take its own. */
-export const PATIENTLY = { timeoutMs: 90_000, everyMs: 250 };
+export const PATIENTLY = { timeoutMs: 140_000, everyMs: 250 };
 
 const TYPE = 'n8n-nodes-credential-lifecycle.credentialLifecycleTrigger';
 

@@ -353,7 +353,9 @@ export class CredentialEngine {
     return this.#records.lastEvent(id);
   }
 
-  /** Events after `cursor` (0 for all that are kept), oldest first. `missed`: some after it were pruned before they were read. */
+  /**
+   * Events of any process after `cursor` (0 for all that are kept), oldest first. `missed`: some after it were pruned unread.
+   */
   async readEvents(cursor: number, limit = 100): Promise<EventPage> {
     return this.outbox.read(cursor, limit);
   }

@@ -8,6 +8,7 @@ import type {
   OperatorHandle,
 } from './client.ts';
 import type { CredentialEngine } from './engine.ts';
+import { awaitDeviceAuthorization, beginDeviceAuthorization } from './device-authorization.ts';
 import { AccessError, isCredentialError } from './errors.ts';
 import { parseListing } from './storage/listing.ts';
 import { matchingKey } from './storage/memory-list.ts';
@@ -95,6 +96,18 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
     delete: async (id) => {
       allow('delete', id);
       return engine.delete(id);
+    },
+    usage: async (ids) => {
+      for (const id of ids) allow('list', id);
+      return [...(await engine.usage.of(ids)).values()];
+    },
+    authorize: async (id) => {
+      allow('authorize', id);
+      return beginDeviceAuthorization(engine, id);
+    },
+    awaitAuthorization: async (id, authorizationId, options) => {
+      allow('authorize', id);
+      return awaitDeviceAuthorization(engine, { id, authorizationId }, options);
     },
   };
 }

@@ -40,6 +40,7 @@ import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/re
 import { backupOf, type Stores } from './storage/stores.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { Upkeep, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
+import { Usage } from './usage.ts';
 import { Uses } from './uses.ts';
 import type { OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
@@ -63,6 +64,8 @@ export class CredentialEngine {
   readonly keys: Keys;
   /** Who is told of events by signed requests. */
   readonly webhooks: Webhooks;
+  /** Who used which credential, and when last. */
+  readonly usage: Usage;
   readonly #opened: OpenedVault;
   readonly #stores: Stores;
   readonly #surroundings: Surroundings;
@@ -107,7 +110,8 @@ export class CredentialEngine {
     const publish = (event: CredentialEvent): void => {
       this.#publish(event);
     };
-    this.#uses = new Uses(surroundings, {
+    this.usage = new Usage(surroundings);
+    this.#uses = new Uses(surroundings, this.usage, {
       require: (id) => this.#require(id),
       refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
       whenUsable: (record, signal) => this.#rotations.whenUsable(record, signal),
@@ -186,7 +190,7 @@ export class CredentialEngine {
    */
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
-    return this.#uses.use(id, options.signal);
+    return this.#uses.use(id, options);
   }
 
   async #counted<T>(call: Promise<T>): Promise<T> {
@@ -415,7 +419,7 @@ export class CredentialEngine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([this.#scheduler.stop(), this.#upkeep.stop()]);
+    await Promise.all([this.#scheduler.stop(), this.#upkeep.stop(), this.usage.flush()]);
     // First the calls: they may begin refreshes and tests of their own.
     await Promise.allSettled(this.#calls);
     await this.#uses.settled();

@@ -35,7 +35,9 @@ export async function recordTest(
     if (lifecycleStateOf(record.state) === 'revoked') return settledAt(record);
     const testDueAt = mayRepeat ? plannedTestAt(record, rules, result.testedAt) : null;
     if (record.health === health && record.testDueAt?.getTime() === testDueAt?.getTime()) return settledAt(record);
-    const next = revised(record, { health, testDueAt }, ports.clock.now());
+    const now = ports.clock.now();
+    const healthChangedAt = record.health === health ? record.healthChangedAt : now;
+    const next = revised(record, { health, healthChangedAt, testDueAt }, now);
     const events = eventsOf(changeEvents(record.health, health), next, ports);
     if (await records.compareAndSet({ record: next, expectedRevision: record.revision, events }))
       return settledAt(next, events);

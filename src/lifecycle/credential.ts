@@ -120,6 +120,8 @@ export interface CredentialRecord {
   readonly stateChangedAt: Date;
   readonly reason: Reason;
   readonly health: Health;
+  /** When its health became what it is; `null` when that was not written down. */
+  readonly healthChangedAt: Date | null;
   readonly registered: SecretPointer;
   readonly grant: SecretPointer | null;
   /** Sign-ins that have begun, and for a while those that have ended; several may wait at once. */
@@ -218,6 +220,7 @@ const recordSchema = z.strictObject({
   stateChangedAt: instant,
   reason: z.enum(REASONS),
   health: z.enum(['unknown', 'healthy', 'failing']),
+  healthChangedAt: instant.nullable(),
   registered: pointer,
   grant: pointer.nullable(),
   authorizations: z.array(pendingAuthorizationSchema),
@@ -285,6 +288,7 @@ export function dueEndpointOf(
 
 /** What a record of version 1 did not have. */
 const ADDED_IN_2 = {
+  healthChangedAt: null,
   authorizations: [],
   endpoint: null,
   next: null,

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { Clock } from '../ports.ts';
-import type { DocumentKind, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
+import type { DocumentKind, DocumentMerge, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
 import { translated, translatedAsync } from './sqlite-errors.ts';
 import { patiently } from './sqlite-patience.ts';
 
@@ -30,6 +30,7 @@ export class SqliteDocuments implements DocumentTable {
   readonly #list: Database.Statement<[string, string], Row>;
   readonly #due: Database.Statement<[string, string, number], Row>;
   readonly #removeDue: Database.Statement<[string, string]>;
+  readonly #isRecord: Database.Statement<[string], number>;
 
   constructor(db: Database.Database, clock: Clock) {
     this.#db = db;
@@ -43,6 +44,7 @@ export class SqliteDocuments implements DocumentTable {
     this.#due = db.prepare(
       `SELECT ${COLUMNS} FROM documents WHERE kind = ? AND due_at <= ? ORDER BY due_at, subject LIMIT ?`,
     );
+    this.#isRecord = db.prepare<[string], number>('SELECT 1 FROM records WHERE id = ?').pluck();
     this.#removeDue = db.prepare('DELETE FROM documents WHERE kind = ? AND due_at <= ?');
   }
 
@@ -77,6 +79,27 @@ export class SqliteDocuments implements DocumentTable {
 
   async deleteDueDocuments(kind: DocumentKind, dueAt: string): Promise<number> {
     return this.#write(() => this.#removeDue.run(kind, dueAt).changes);
+  }
+
+  async getDocumentsOf(kind: DocumentKind, subjects: readonly string[]): Promise<LedgerDocument[]> {
+    return this.#run(() => subjects.flatMap((subject) => this.#select.get({ kind, subject, item: '' }) ?? [])).map(
+      documentOf,
+    );
+  }
+
+  async mergeDocuments(kind: DocumentKind, merges: readonly DocumentMerge[]): Promise<void> {
+    const merged = this.#db.transaction(() => {
+      for (const { subject, merge } of merges) {
+        if (this.#isRecord.get(subject) === undefined) continue;
+        const name = { kind, subject, item: '' };
+        const known = this.#select.get(name);
+        const revision = (known?.revision ?? 0) + 1;
+        this.#put.run({ ...name, revision, dueAt: null, body: merge(known?.body ?? null) });
+      }
+    });
+    await this.#write(() => {
+      merged.immediate();
+    });
   }
 
   async #write<T>(operation: () => T): Promise<T> {

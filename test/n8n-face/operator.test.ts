@@ -20,6 +20,7 @@ function summary(id: string, name = id): CredentialSummary {
     stateChangedAt: AT,
     reason: 'grantRefused',
     health: 'unknown',
+    healthChangedAt: AT,
     generation: 3,
     issuedAt: AT,
     expiresAt: null,
@@ -56,7 +57,8 @@ function listing(ids: readonly string[], pageSize: number) {
   const reading = { list, get: unused, use: unused, test: unused } as const;
   const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
   const rotating = { rotate: unused, rollback: unused };
-  const operator: OperatorHandle = { ...reading, ...writing, ...rotating };
+  const others = { usage: unused, authorize: unused, awaitAuthorization: unused };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating, ...others };
   return { operator, asked };
 }
 

@@ -1,5 +1,9 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
+import type { EventFilter, FollowedEvent } from './outbox/event-filter.ts';
+import type { EventFollower } from './outbox/follower.ts';
+import type { FollowOptions } from './outbox/outbox.ts';
 import type { RotationSummary } from './lifecycle/rotation/progress.ts';
+import type { Directory } from './protocols/directory.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
 import type { CredentialUsage, CredentialUser } from './storage/ledger.ts';
@@ -41,14 +45,21 @@ export interface RejectionDecision {
   readonly generation: number;
 }
 
+/** What may be asked of a directory credential. It does not hold the account behind it. */
+export type DirectoryHandle = Omit<Directory, 'account'>;
+
 export interface CredentialHandle {
   readonly id: string;
+  readonly protocol: string;
   use(options?: UseOptions): Promise<Material>;
+  /** Requests to the directory, for credentials of the protocol ldap. @throws ConfigurationError `ERR_CREDENTIAL_PROTOCOL_MISMATCH` */
+  directory(options?: UseOptions): Promise<DirectoryHandle>;
   /** Generation of the current grant; 0 before the first one. */
   generation(): Promise<number>;
   /** Says that a request with material of `generation` failed. Refreshes only when the other side confirms it. */
   reportRejected(generation: number): Promise<RejectionDecision>;
-  test(): Promise<TestResult>;
+  /** With `cached` a test of the last 5 minutes will do, as `CredentialEngine.test` says. */
+  test(options?: { readonly cached?: boolean }): Promise<TestResult>;
 }
 
 /** State of a credential without any secret. */
@@ -126,8 +137,8 @@ export interface AwaitOptions {
 }
 
 /**
- * Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` and `usage` go with `list`, `resume`
- * with `pause`, `awaitAuthorization` with `authorize`.
+ * Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get`, `usage` and events go with `list`,
+ * `resume` with `pause`, `awaitAuthorization` with `authorize`.
  */
 export interface OperatorHandle {
   list(filter?: RecordFilter): Promise<CredentialPage>;
@@ -150,6 +161,13 @@ export interface OperatorHandle {
   authorize(id: string): Promise<DeviceAuthorization>;
   /** Waits for its end; also for one that was begun before a restart. @throws `ERR_AUTHORIZATION_UNKNOWN`, `ERR_AUTHORIZATION_REPLAYED` */
   awaitAuthorization(id: string, authorizationId: string, options?: AwaitOptions): Promise<DeviceAuthorizationOutcome>;
+  /**
+   * Follows the events of what may be listed, under a name that is remembered; without one only until the process ends. Whether
+   * the key still allows it is asked again before each look.
+   */
+  follow(followerId: string | null, options?: FollowOptions): Promise<EventFollower>;
+  /** The newest stored event of what may be listed; `null` when there is none. */
+  newestEvent(filter?: EventFilter): Promise<FollowedEvent | null>;
 }
 
 export const ACCESS_SCOPES = [

@@ -6,13 +6,12 @@ import { openStepOf } from './lifecycle/rotation/progress.ts';
 /** The record without anything that only the engine needs. */
 export function summaryOf(record: CredentialRecord, endpoint: string): CredentialSummary {
   const { id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health } = record;
-  const { healthChangedAt } = record;
   const { generation, issuedAt, expiresAt, refreshable, failure, lastRefreshedAt, createdAt } = record;
   const { grantExpiresAt, idleExpiresAt, secretExpiresAt, pausedAt, testEveryMs, toldEnds } = record;
   const dueAt = dueAtOf(record);
   return {
     ...{ id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health },
-    healthChangedAt,
+    healthChangedAt: record.healthChangedAt,
     ...{ generation, issuedAt, expiresAt, refreshable, dueAt, failure, lastRefreshedAt, createdAt, endpoint },
     ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt },
     rotationPolicy: record.rotationPolicy,

@@ -6,12 +6,12 @@ import {
   type INodeTypeDescription,
 } from 'n8n-workflow';
 import { credentialTests } from '../../src/n8n/credential-tests.ts';
-import { failedItem, toNodeError } from '../../src/n8n/errors.ts';
+import { failedOutput, toNodeError } from '../../src/n8n/errors.ts';
 import { keepAliveFromStart } from '../../src/n8n/keeper.ts';
 import { loadOptions, searchCredentials } from '../../src/n8n/operator.ts';
 import { properties, runOperation } from './resources/index.ts';
 
-const { oauth2, managed, access } = credentialTests();
+const { oauth2, basic, managed, access } = credentialTests();
 
 /** Tests of credential types hang on a node. These are no credentials for this node, so it never shows them. */
 const NEVER_SHOWN = { show: { resource: ['testOfCredentialType'] } };
@@ -36,6 +36,7 @@ export class CredentialLifecycle implements INodeType {
     credentials: [
       { name: 'credentialLifecycleAccessApi', required: true, testedBy: 'credentialLifecycleAccessTest' },
       { name: 'lifecycleOAuth2Api', testedBy: 'lifecycleOAuth2Test', displayOptions: NEVER_SHOWN },
+      { name: 'lifecycleBasicApi', testedBy: 'lifecycleBasicTest', displayOptions: NEVER_SHOWN },
       { name: 'managedCredentialApi', testedBy: 'managedCredentialTest', displayOptions: NEVER_SHOWN },
     ],
     properties,
@@ -45,6 +46,7 @@ export class CredentialLifecycle implements INodeType {
     credentialTest: {
       credentialLifecycleAccessTest: access,
       lifecycleOAuth2Test: oauth2,
+      lifecycleBasicTest: basic,
       managedCredentialTest: managed,
     },
     listSearch: { searchCredentials },
@@ -59,7 +61,7 @@ export class CredentialLifecycle implements INodeType {
         results.push(...rows.map((json) => ({ json, pairedItem: { item: itemIndex } })));
       } catch (error) {
         if (!this.continueOnFail()) throw toNodeError(this.getNode(), error, itemIndex);
-        results.push({ json: failedItem(error), pairedItem: { item: itemIndex } });
+        results.push(failedOutput(this.getNode(), error, itemIndex));
       }
     }
     return [results];

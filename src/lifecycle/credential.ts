@@ -36,7 +36,7 @@ export const STATE_PATHS: readonly StatePath[] = [
   'revoked.upstream',
 ];
 
-/** Why a credential is in its state. These words reach logs, events and n8n output unchanged. */
+/** Why a credential is in its state. These words reach logs, events and a host's output unchanged. */
 export const REASONS = [
   'registered',
   'refreshRequested',
@@ -110,7 +110,7 @@ export interface CredentialRecord {
   readonly ownerId: string | null;
   readonly scopeId: string | null;
   readonly tags: readonly string[];
-  /** Entered into a host such as n8n (`adopted`) or through library and command (`registered`). */
+  /** Entered into a host (`adopted`) or through library and command (`registered`). */
   readonly origin: 'registered' | 'adopted';
   /** The protocol's own settings, as its driver parsed them. */
   readonly config: JsonObject;
@@ -120,7 +120,7 @@ export interface CredentialRecord {
   readonly stateChangedAt: Date;
   readonly reason: Reason;
   readonly health: Health;
-  /** When its health became what it is; `null` when that was not written down. */
+  /** Since when its health is what it is; `null` when it was never tested, or not known. */
   readonly healthChangedAt: Date | null;
   readonly registered: SecretPointer;
   readonly grant: SecretPointer | null;

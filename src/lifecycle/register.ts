@@ -65,7 +65,7 @@ export async function registerRecord(
     stateChangedAt: now,
     reason: 'registered',
     health: 'unknown',
-    healthChangedAt: now,
+    healthChangedAt: null,
     registered: { field: 'registered', generation: 0, attemptId: 'registered' },
     grant: null,
     authorizations: [],

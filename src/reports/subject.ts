@@ -13,6 +13,11 @@ export function subjectOf(summary: CredentialSummary): ReportSubject {
   return { id, name, protocol, ownerId, scopeId, tags, origin, state };
 }
 
+/** Whether it is kept by another program and only watched here: nobody uses it through this engine. */
+export function isWatched({ protocol }: Pick<CredentialSummary, 'protocol'>): boolean {
+  return protocol === 'n8n';
+}
+
 /** What the catalogue says to do. */
 export function actionOfCode(code: ErrorCode): string {
   return ERROR_CATALOGUE[code].action;

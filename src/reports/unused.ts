@@ -1,7 +1,7 @@
 import type { CredentialSummary } from '../client.ts';
 import { lifecycleStateOf } from '../lifecycle/credential.ts';
 import type { CredentialUsage, CredentialUser } from '../storage/ledger.ts';
-import { byInstant, subjectOf, type ReportSubject } from './subject.ts';
+import { byInstant, isWatched, subjectOf, type ReportSubject } from './subject.ts';
 
 export interface UnusedRow extends ReportSubject {
   /** `null` for never. */
@@ -17,7 +17,7 @@ export interface UnusedRow extends ReportSubject {
 
 /**
  * What nobody has used for `forMs`, the longest unused first; what was never used counts from its beginning. What was revoked
- * is left out: it cannot be used.
+ * is left out, for it cannot be used, and so is what is only watched: its uses are not seen here.
  */
 export function unusedFor(
   summaries: readonly CredentialSummary[],
@@ -25,7 +25,7 @@ export function unusedFor(
   { now, forMs }: { readonly now: Date; readonly forMs: number },
 ): UnusedRow[] {
   return summaries
-    .filter(({ state }) => lifecycleStateOf(state) !== 'revoked')
+    .filter((summary) => lifecycleStateOf(summary.state) !== 'revoked' && !isWatched(summary))
     .map((summary) => rowOf(summary, usage.get(summary.id), now))
     .filter(({ unusedMs }) => unusedMs >= forMs)
     .sort(byInstant(({ lastUsedAt, createdAt }) => lastUsedAt ?? createdAt));

@@ -133,8 +133,7 @@ function settingsAfter(record: CredentialRecord, edit: Edit, now: Date): Partial
   const secretExpiresAt = isNewSecret ? null : record.secretExpiresAt;
   if (keepsGrant) return { config, secretExpiresAt, ...secondChance(record, now) };
   return {
-    ...{ config, secretExpiresAt, state: 'pending.unverified', reason: 'settingsChanged' },
-    ...{ health: 'unknown', healthChangedAt: now },
+    ...{ config, secretExpiresAt, state: 'pending.unverified', reason: 'settingsChanged', health: 'unknown' },
     // A generation of its own, so that no attempt of before is taken for the next one.
     ...{ grant: null, generation: record.generation + 1, generationReason: 'settingsChanged' },
     ...{ issuedAt: null, expiresAt: null, refreshable: true, grantExpiresAt: null, idleExpiresAt: null },

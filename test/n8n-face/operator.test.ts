@@ -20,7 +20,7 @@ function summary(id: string, name = id): CredentialSummary {
     stateChangedAt: AT,
     reason: 'grantRefused',
     health: 'unknown',
-    healthChangedAt: AT,
+    healthChangedAt: null,
     generation: 3,
     issuedAt: AT,
     expiresAt: null,
@@ -56,9 +56,10 @@ function listing(ids: readonly string[], pageSize: number) {
   const unused = () => Promise.reject(new Error('not asked for'));
   const reading = { list, get: unused, use: unused, test: unused } as const;
   const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
+  const following = { follow: unused, newestEvent: unused };
   const rotating = { rotate: unused, rollback: unused };
   const others = { usage: unused, authorize: unused, awaitAuthorization: unused };
-  const operator: OperatorHandle = { ...reading, ...writing, ...rotating, ...others };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating, ...following, ...others };
   return { operator, asked };
 }
 

@@ -44,7 +44,7 @@ describe('expiring soon', () => {
   const rotating = {
     secretExpiresAt: after(3 * DAY),
     rotationDueAt: after(2 * DAY),
-    rotationPolicy: { rotateEveryMs: null, rotationGraceMs: null, window: null },
+    rotationPolicy: { rotateEveryMs: null, rotationGraceMs: 0, window: null },
   };
   it.each<[string, Changes, number]>([
     ['that is replaced by itself before', rotating, 0],
@@ -141,6 +141,7 @@ describe('unused', () => {
     aSummary({ id: 'never', createdAt: after(-60 * DAY), origin: 'adopted' }),
     aSummary({ id: 'new', createdAt: after(-DAY) }),
     aSummary({ id: 'revoked', createdAt: after(-90 * DAY), state: 'revoked.byUser' }),
+    aSummary({ id: 'watched', createdAt: after(-90 * DAY), protocol: 'n8n', origin: 'adopted' }),
   ];
   const usage = new Map([
     used('recent', after(-DAY)),

@@ -318,6 +318,7 @@ describe('the test of LDAP (Lifecycle)', () => {
   it('answers OK, and does not bind again while the answer is fresh, saved or not', async () => {
     expect(await ldap(entered(form()))).toEqual({ status: 'OK', message: 'localhost accepts the account.' });
     const { binds } = proxy;
+    expect(binds).toBe(2);
     for (const id of ['', 'saved', '']) expect((await ldap(entered(form(), id))).status).toBe('OK');
     expect(proxy.binds).toBe(binds);
     await run({

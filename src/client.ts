@@ -1,4 +1,7 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
+import type { EventFilter, FollowedEvent } from './outbox/event-filter.ts';
+import type { EventFollower } from './outbox/follower.ts';
+import type { FollowOptions } from './outbox/outbox.ts';
 import type { RotationSummary } from './lifecycle/rotation/progress.ts';
 import type { Directory } from './protocols/directory.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
@@ -72,6 +75,7 @@ export type CredentialSummary = Pick<
   | 'stateChangedAt'
   | 'reason'
   | 'health'
+  | 'healthChangedAt'
   | 'generation'
   | 'issuedAt'
   | 'expiresAt'
@@ -105,7 +109,7 @@ export interface CredentialPage {
   readonly nextCursor: string | null;
 }
 
-/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
+/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` and events go with `list`, `resume` with `pause`. */
 export interface OperatorHandle {
   list(filter?: RecordFilter): Promise<CredentialPage>;
   get(id: string): Promise<CredentialSummary>;
@@ -121,6 +125,13 @@ export interface OperatorHandle {
   resume(id: string): Promise<CredentialSummary>;
   update(id: string, changes: CredentialChanges): Promise<CredentialSummary>;
   delete(id: string): Promise<void>;
+  /**
+   * Follows the events of what may be listed, under a name that is remembered; without one only until the process ends. Whether
+   * the key still allows it is asked again before each look.
+   */
+  follow(followerId: string | null, options?: FollowOptions): Promise<EventFollower>;
+  /** The newest stored event of what may be listed; `null` when there is none. */
+  newestEvent(filter?: EventFilter): Promise<FollowedEvent | null>;
 }
 
 export const ACCESS_SCOPES = [

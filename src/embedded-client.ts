@@ -27,7 +27,7 @@ export function createEmbeddedClient(engine: CredentialEngine): EngineClient {
       if (protocol === null) throw accessDenied();
       return handleOf(engine, id, protocol);
     },
-    operator: async (accessKey) => operatorOf(engine, await engine.checkAccess(accessKey)),
+    operator: async (accessKey) => operatorOf(engine, await engine.checkAccess(accessKey), accessKey),
   };
 }
 
@@ -43,7 +43,7 @@ function handleOf(engine: CredentialEngine, id: string, protocol: string): Crede
   };
 }
 
-function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
+function operatorOf(engine: CredentialEngine, access: Access, accessKey: string): OperatorHandle {
   const allow = (scope: AccessScope, id: string): void => {
     requireScope(access, scope);
     requireCredential(access, id);
@@ -100,7 +100,22 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
       allow('delete', id);
       return engine.delete(id);
     },
+    follow: async (followerId, options) => {
+      requireScope(access, 'list');
+      return engine.outbox.follow(followerId, options, () => listedBy(engine, accessKey));
+    },
+    newestEvent: async (filter) => {
+      requireScope(access, 'list');
+      return engine.outbox.newest(filter, () => Promise.resolve(access.credentialId));
+    },
   };
+}
+
+/** The one credential that a key may list now; `null` for all. */
+async function listedBy(engine: CredentialEngine, accessKey: string): Promise<string | null> {
+  const access = await engine.checkAccess(accessKey);
+  requireScope(access, 'list');
+  return access.credentialId;
 }
 
 /** A key for one credential lists that one, if the filter lets it through. */

@@ -3,7 +3,9 @@ import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { parseInspectionAddress, type InspectionAddress } from './inspection/address.ts';
 import { Secret } from './secret.ts';
+import type { SETTINGS } from './setting-catalogue.ts';
 import { parseBudgets, type EndpointBudget } from './resilience/budgets.ts';
+import { parseN8nUrl, type N8nConnection } from './protocols/n8n/config.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
 import { driverOf, placeOf } from './storage/location.ts';
 import type { MasterKey } from './vault/key-ring.ts';
@@ -24,6 +26,7 @@ export interface Settings {
     readonly masterKey: MasterKey;
     readonly anchor?: Anchor;
     readonly budgets?: readonly EndpointBudget[];
+    readonly n8n?: N8nConnection;
   };
 }
 
@@ -40,35 +43,71 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
  * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database. `CREDLIFE_ANCHOR_FILE` names a
  * file, best on another volume, that remembers how new the database was. `CREDLIFE_INSPECT` is the address that
- * `credlife inspect` printed. `CREDLIFE_BUDGETS` says how many refreshes an endpoint gets.
+ * `credlife inspect` printed. `CREDLIFE_BUDGETS` says how many refreshes an endpoint gets. `CREDLIFE_N8N_URL` and
+ * `CREDLIFE_N8N_API_KEY_FILE` name the n8n whose own credentials are watched.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
  */
 export function readSettings(env: Environment, defaults: SettingsDefaults): Settings {
-  const database = env['CREDLIFE_DATABASE'] ?? defaults.database;
-  const keeper = env['CREDLIFE_KEEPER'] ?? 'auto';
-  const logLevel = env['CREDLIFE_LOG_LEVEL'] ?? 'error';
+  const database = given(env, 'CREDLIFE_DATABASE') ?? defaults.database;
+  const keeper = given(env, 'CREDLIFE_KEEPER') ?? 'auto';
+  const logLevel = given(env, 'CREDLIFE_LOG_LEVEL') ?? 'error';
   const knownKeeper = KEEPER.find((name) => name === keeper);
   if (!knownKeeper) throw malformed('CREDLIFE_KEEPER', KEEPER);
   if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);
   const inspect = readInspectionAddress(env);
   const masterKey = findMasterKey(env, database, defaults);
-  const anchorFile = env['CREDLIFE_ANCHOR_FILE'];
-  const budgets = env['CREDLIFE_BUDGETS'];
+  const anchorFile = given(env, 'CREDLIFE_ANCHOR_FILE');
+  const budgets = given(env, 'CREDLIFE_BUDGETS');
   const engineOptions = {
     database,
     masterKey,
     ...(anchorFile !== undefined && { anchor: new FileAnchor(anchorFile) }),
     ...(budgets !== undefined && { budgets: parseBudgets(budgets, 'CREDLIFE_BUDGETS') }),
+    ...n8nConnection(env),
   };
   return { database, masterKey, keeper: knownKeeper, logLevel, inspect, engineOptions };
 }
 
+/** Both or neither. The file is read for each request, and once now, so that a missing one is said at once. */
+function n8nConnection(env: Environment): { readonly n8n?: N8nConnection } {
+  const { CREDLIFE_N8N_URL: url = '', CREDLIFE_N8N_API_KEY_FILE: file = '' } = env;
+  if (url === '' && file === '') return {};
+  if (url === '' || file === '') {
+    throw new ConfigurationError(
+      'ERR_CONFIG_MALFORMED',
+      'The settings CREDLIFE_N8N_URL and CREDLIFE_N8N_API_KEY_FILE go together: set both.',
+    );
+  }
+  const allowInsecureTransport = env['CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT'] === 'true';
+  readApiKeyFile(file);
+  return {
+    n8n: {
+      url: parseN8nUrl(url, 'CREDLIFE_N8N_URL', allowInsecureTransport),
+      apiKey: () => readApiKeyFile(file),
+      allowInsecureTransport,
+    },
+  };
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED` */
+function readApiKeyFile(path: string): Secret<string> {
+  const text = readSecretFile(path).trim();
+  if (/^[\x21-\x7e]{8,4096}$/.test(text)) return Secret.of(text);
+  throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The file ${path} holds no API key of n8n.`);
+}
+
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
 export function readInspectionAddress(env: Environment): InspectionAddress | null {
-  const text = env['CREDLIFE_INSPECT'] ?? '';
-  return text === '' ? null : parseInspectionAddress(text);
+  const text = given(env, 'CREDLIFE_INSPECT');
+  return text === undefined ? null : parseInspectionAddress(text);
+}
+
+/** Compose files hand on variables that nobody has set as empty ones; an empty database would be a temporary one to SQLite. */
+function given(env: Environment, name: keyof typeof SETTINGS): string | undefined {
+  const value = env[name];
+  return value === '' ? undefined : value;
 }
 
 function findMasterKey(env: Environment, database: string, defaults: SettingsDefaults): MasterKey {

@@ -9,7 +9,7 @@ import { SingleFlight } from '../single-flight.ts';
 import type { Claim } from '../storage/record-store.ts';
 import { endUpstream } from './endings.ts';
 import { executeTest, type ExecutedTest } from './test-executor.ts';
-import { configVersionOf, recordTest } from './test-record.ts';
+import { configVersionOf, keepTest, recordTest } from './test-record.ts';
 
 /** What tests need of the engine around them. */
 export interface TestHooks {
@@ -133,6 +133,10 @@ export class CredentialTests {
 
   async #finish({ record, executed }: { record: CredentialRecord; executed: ExecutedTest }): Promise<TestResult> {
     const { result, code } = executed;
+    if (!executed.isConclusive) {
+      if (code === null) await keepTest(this.#surroundings, record, result);
+      return result;
+    }
     const settled = await recordTest(this.#surroundings, record, executed, this.#rules);
     const endings = code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM' ? await endUpstream(this.#surroundings, record.id) : [];
     for (const event of [...settled.events, ...endings]) this.#hooks.publish(event);

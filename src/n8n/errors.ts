@@ -25,6 +25,12 @@ export function toNodeError(node: INode, error: unknown, itemIndex: number): Nod
     : new NodeOperationError(node, message, { description, itemIndex });
 }
 
+/** For triggers, which have no item: what a person has to do before the workflow can be active. */
+export function toTriggerError(node: INode, error: unknown): NodeOperationError {
+  const { message, description } = shown(toCredentialError(error));
+  return new NodeOperationError(node, message, { description });
+}
+
 /** The item that a failed one becomes with "Continue On Fail". */
 export function failedItem(error: unknown): { error: string; code: string; action: string } {
   const { message, code, action } = toCredentialError(error);

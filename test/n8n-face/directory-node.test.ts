@@ -354,6 +354,17 @@ describe('the test of LDAP (Lifecycle)', () => {
     expect(proxy.refusedBinds).toBe(1);
   });
 
+  it('does not present it once more for a form that differs in what changes nothing about a login', async () => {
+    const forms = [2_000, 3_000].map((connectTimeoutMs) =>
+      form({ bindDn: userDn(808), password: 'wrong', connectTimeoutMs }),
+    );
+    for (const data of [...forms, ...forms]) {
+      expect((await ldap(entered(data))).status).toBe('Error');
+      await restart();
+    }
+    expect(proxy.refusedBinds).toBe(1);
+  });
+
   it('tries again at once what may have passed, and what was corrected', async () => {
     const data = form();
     await server.crash();

@@ -117,5 +117,7 @@ export type { RecordStore } from './storage/record-store.ts';
 export type { SecretFilter, SecretKey, SecretMetadata, SecretStore } from './storage/secret-store.ts';
 export { openStores } from './storage/open.ts';
 export type { Stores } from './storage/stores.ts';
+export { N8nWatch, type WatchingEngine, type WatchRound } from './watch/n8n-watch.ts';
+export type { N8nConnection } from './protocols/n8n/config.ts';
 export type { OutboundOptions } from './outbound/policy.ts';
 export { PROFILE_NAMES, refreshTokenAdvice, type ProfileName } from './protocols/oauth2/profile.ts';

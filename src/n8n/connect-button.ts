@@ -33,10 +33,16 @@ export function takeOverFromHost(
   };
 }
 
-/** @throws ReauthorizationRequiredError `ERR_OAUTH2_NO_REFRESH_TOKEN` */
+/** @throws ReauthorizationRequiredError `ERR_CREDENTIAL_NOT_AUTHORIZED`, `ERR_OAUTH2_NO_REFRESH_TOKEN` */
 function takenOver(client: EngineClient, data: CredentialData): Promise<CredentialHandle> {
   const { oauthTokenData: stored } = data;
-  const refreshToken = isPlainObject(stored) ? stored['refresh_token'] : undefined;
+  if (!isPlainObject(stored) || Object.keys(stored).length === 0) {
+    throw new ReauthorizationRequiredError(
+      'ERR_CREDENTIAL_NOT_AUTHORIZED',
+      'Nobody has signed in yet: press the connect button of this credential in n8n.',
+    );
+  }
+  const { refresh_token: refreshToken } = stored;
   if (typeof refreshToken !== 'string' || refreshToken === '') {
     throw new ReauthorizationRequiredError(
       'ERR_OAUTH2_NO_REFRESH_TOKEN',

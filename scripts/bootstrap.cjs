@@ -6,6 +6,7 @@
 //   node scripts/bootstrap.cjs start [ARGS]     credlife serve --sandbox ARGS
 //   node scripts/bootstrap.cjs test             every check and every suite
 //   node scripts/bootstrap.cjs test:n8n         the suites against a real n8n
+//   node scripts/bootstrap.cjs screenshots      the pictures of docs/images, taken in a real n8n
 //   node scripts/bootstrap.cjs chaos NAME       a kill loop at full length
 //   node scripts/bootstrap.cjs bench NAME       a measurement beside peers
 //   node scripts/bootstrap.cjs build            bring dist up to date
@@ -58,6 +59,10 @@ const verbs = {
   'test:n8n': (args) => {
     ensureInstalled();
     become('scripts/test-n8n.mjs', args);
+  },
+  screenshots: (args) => {
+    ensureInstalled();
+    become('scripts/screenshots.mjs', args);
   },
   chaos: (args) => {
     ensureInstalled();

@@ -20,13 +20,14 @@ const MAY_BE_PUBLISHED = [
   /^dist\/(src|credentials|nodes)\/[\w./-]+\.(js|d\.ts)$/,
   /^dist\/src\/protocols\/oauth2\/profiles\/[\w-]+\.json$/,
   /^dist\/(credentials|nodes)\/[\w./-]+\.(svg|png|node\.json)$/,
-  /^docs\/[\w./-]+\.(md|svg|png)$/,
+  // Without docs/images: screenshots would be most of the package.
+  /^docs\/[\w-]+\.(md|svg)$/,
 ];
 const MUST_BE_PUBLISHED = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'];
 const EXACT_VERSION = /^\d+\.\d+\.\d+(-[\w.]+)?$/;
 
 /** @returns {string[]} the paths in the tarball */
-function listTarball() {
+export function listTarball() {
   const args = ['pack', '--dry-run', '--json', '--ignore-scripts', '--loglevel=error'];
   const report = JSON.parse(
     execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }),
@@ -46,8 +47,11 @@ function pathsIn(value) {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(pathsIn) : [];
 }
 
-/** @param {string[]} files */
-function checkFiles(files) {
+/**
+ * @param {string[]} files the paths in a tarball
+ * @returns {string[]} what should not be there, and what is missing
+ */
+export function checkFiles(files) {
   const { main, types, exports, bin, n8n } = manifest;
   const promised = pathsIn([main, types, exports, bin, n8n.credentials, n8n.nodes]);
   const unwanted = files.filter((file) => !MAY_BE_PUBLISHED.some((pattern) => pattern.test(file)));
@@ -106,4 +110,4 @@ async function main() {
   process.exitCode = problems.length === 0 ? 0 : 1;
 }
 
-await main();
+if (import.meta.main) await main();

@@ -31,6 +31,10 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'Run "credlife list" to see which credentials exist.',
   },
+  ERR_CREDENTIAL_PROTOCOL_MISMATCH: {
+    kind: 'configuration',
+    action: 'Choose a credential of the protocol that the message names.',
+  },
   ERR_CREDENTIAL_MISCONFIGURED: {
     kind: 'configuration',
     action: 'Correct the configuration or the secret with "credlife update"; it is tried again at once.',

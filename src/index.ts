@@ -15,6 +15,7 @@ export type {
   AdoptedEntry,
   CredentialHandle,
   CredentialSummary,
+  DirectoryHandle,
   EngineClient,
   OperatorHandle,
   RejectionDecision,
@@ -67,6 +68,8 @@ export type {
   DirectoryResult,
   DirectorySearch,
   DirectoryUser,
+  UserName,
+  UserOptions,
 } from './protocols/directory.ts';
 export { escapeLdapDn } from './protocols/ldap/dn.ts';
 export { escapeLdapFilter } from './protocols/ldap/filter.ts';
@@ -119,5 +122,8 @@ export { openStores } from './storage/open.ts';
 export type { Stores } from './storage/stores.ts';
 export { N8nWatch, type WatchingEngine, type WatchRound } from './watch/n8n-watch.ts';
 export type { N8nConnection } from './protocols/n8n/config.ts';
+export type { EventFilter, FollowedEvent } from './outbox/event-filter.ts';
+export type { EventBatch, EventFollower } from './outbox/follower.ts';
+export type { FollowOptions, Outbox } from './outbox/outbox.ts';
 export type { OutboundOptions } from './outbound/policy.ts';
 export { PROFILE_NAMES, refreshTokenAdvice, type ProfileName } from './protocols/oauth2/profile.ts';

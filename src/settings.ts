@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import { parseInspectionAddress, type InspectionAddress } from './inspection/address.ts';
 import { Secret } from './secret.ts';
+import type { SETTINGS } from './setting-catalogue.ts';
 import { parseBudgets, type EndpointBudget } from './resilience/budgets.ts';
 import { parseN8nUrl, type N8nConnection } from './protocols/n8n/config.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
@@ -49,16 +50,16 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
  */
 export function readSettings(env: Environment, defaults: SettingsDefaults): Settings {
-  const database = env['CREDLIFE_DATABASE'] ?? defaults.database;
-  const keeper = env['CREDLIFE_KEEPER'] ?? 'auto';
-  const logLevel = env['CREDLIFE_LOG_LEVEL'] ?? 'error';
+  const database = given(env, 'CREDLIFE_DATABASE') ?? defaults.database;
+  const keeper = given(env, 'CREDLIFE_KEEPER') ?? 'auto';
+  const logLevel = given(env, 'CREDLIFE_LOG_LEVEL') ?? 'error';
   const knownKeeper = KEEPER.find((name) => name === keeper);
   if (!knownKeeper) throw malformed('CREDLIFE_KEEPER', KEEPER);
   if (!LOG_LEVELS.includes(logLevel)) throw malformed('CREDLIFE_LOG_LEVEL', LOG_LEVELS);
   const inspect = readInspectionAddress(env);
   const masterKey = findMasterKey(env, database, defaults);
-  const anchorFile = env['CREDLIFE_ANCHOR_FILE'];
-  const budgets = env['CREDLIFE_BUDGETS'];
+  const anchorFile = given(env, 'CREDLIFE_ANCHOR_FILE');
+  const budgets = given(env, 'CREDLIFE_BUDGETS');
   const engineOptions = {
     database,
     masterKey,
@@ -99,8 +100,14 @@ function readApiKeyFile(path: string): Secret<string> {
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` */
 export function readInspectionAddress(env: Environment): InspectionAddress | null {
-  const text = env['CREDLIFE_INSPECT'] ?? '';
-  return text === '' ? null : parseInspectionAddress(text);
+  const text = given(env, 'CREDLIFE_INSPECT');
+  return text === undefined ? null : parseInspectionAddress(text);
+}
+
+/** Compose files hand on variables that nobody has set as empty ones; an empty database would be a temporary one to SQLite. */
+function given(env: Environment, name: keyof typeof SETTINGS): string | undefined {
+  const value = env[name];
+  return value === '' ? undefined : value;
 }
 
 function findMasterKey(env: Environment, database: string, defaults: SettingsDefaults): MasterKey {

@@ -105,3 +105,15 @@ it('never quotes the password of a database URL', () => {
   expect(read).toThrow('db.example:5432/app');
   expect(read).not.toThrow('canary-password');
 });
+
+it('takes an empty variable for none, but never an empty key for the next one', () => {
+  const names = ['DATABASE', 'KEEPER', 'LOG_LEVEL', 'ANCHOR_FILE', 'BUDGETS', 'INSPECT'];
+  const empty = Object.fromEntries(names.map((name) => [`CREDLIFE_${name}`, '']));
+  const settings = readSettings({ ...empty, CREDLIFE_MASTER_KEY: HEX }, { database });
+  expect(settings).toMatchObject({ database, keeper: 'auto', logLevel: 'error', inspect: null });
+  expect(Object.keys(settings.engineOptions).sort()).toEqual(['database', 'masterKey']);
+  const own = { database, masterKey: () => Buffer.alloc(32, 9) };
+  for (const name of ['CREDLIFE_MASTER_KEY', 'CREDLIFE_MASTER_KEY_FILE', 'CREDLIFE_PASSPHRASE_FILE']) {
+    expect(codeOf(() => readSettings({ [name]: '' }, own))).toMatch(/^ERR_CONFIG_/);
+  }
+});

@@ -32,6 +32,7 @@ export const SERVERS = [
   },
   // openssl makes the certificates that clients and servers show.
   { name: 'certificates', debian: 'openssl', isInstalled: () => hasCommand('openssl') },
+  { name: 'chromium', debian: 'chromium', isInstalled: () => hasCommand('chromium') || hasCommand('google-chrome') },
   { name: 'redis', debian: 'redis-server', isInstalled: () => hasCommand('redis-server') },
 ];
 

@@ -79,7 +79,8 @@ function unusable(
         errorOfCode('ERR_CREDENTIAL_NOT_AUTHORIZED', 'Nobody has signed in yet.');
   if (error) return { ...failed(surroundings, record, error), tries: 0 };
   const message = 'The credential has no usable grant.';
-  return { result: failedResult(surroundings, record, message), code: 'ERR_CREDENTIAL_NEEDS_USER', tries: 0 };
+  const code = 'ERR_CREDENTIAL_NEEDS_USER';
+  return { result: failedResult(surroundings, record, message, code), code, tries: 0 };
 }
 
 function failed(
@@ -87,10 +88,15 @@ function failed(
   record: CredentialRecord,
   error: CredentialError,
 ): Pick<ExecutedTest, 'result' | 'code'> {
-  return { result: failedResult(surroundings, record, error.describe()), code: error.code };
+  return { result: failedResult(surroundings, record, error.describe(), error.code), code: error.code };
 }
 
-function failedResult({ ports, drivers }: Surroundings, record: CredentialRecord, message: string): TestResult {
+function failedResult(
+  { ports, drivers }: Surroundings,
+  record: CredentialRecord,
+  message: string,
+  code: ErrorCode,
+): TestResult {
   return {
     success: false,
     message,
@@ -98,7 +104,7 @@ function failedResult({ ports, drivers }: Surroundings, record: CredentialRecord
       latencyMs: 0,
       endpoint: drivers.driver(record.protocol).endpoint(record.config),
       permissionsVerified: [],
-      metadata: {},
+      metadata: { code },
     },
     testedAt: ports.clock.now(),
   };

@@ -4,9 +4,10 @@ import type { EngineClient } from '../client.ts';
 import { StorageError } from '../errors.ts';
 import type { InspectionAddress } from '../inspection/address.ts';
 import type { Inspectable, Publication } from '../inspection/publisher.ts';
+import type { Logger } from '../ports.ts';
 import { readSettings, type Settings } from '../settings.ts';
 import { n8nDefaults } from './instance.ts';
-import { hostLogger } from './logger.ts';
+import { hostLogger, hostLoggerFrom } from './logger.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,12 +28,14 @@ export async function openEmbeddedEngine(env: Environment): Promise<OpenedEngine
   if (settings.database === n8nDefaults(env).database) createFolder(dirname(settings.database));
   const { CredentialEngine } = await import('../engine.ts');
   const { createEmbeddedClient } = await import('../embedded-client.ts');
+  // n8n's own level holds unless somebody asks for less.
+  const logger = env['CREDLIFE_LOG_LEVEL'] ? hostLoggerFrom(settings.logLevel) : hostLogger;
   const engine = await CredentialEngine.open({
     ...settings.engineOptions,
     keeper: settings.keeper !== 'off',
-    ports: { logger: hostLogger },
+    ports: { logger },
   });
-  const publication = settings.inspect && (await publish(engine, settings.inspect));
+  const publication = settings.inspect && (await publish(engine, settings.inspect, logger));
   const close = async (): Promise<void> => {
     await engine.close();
     await publication?.close();
@@ -40,9 +43,9 @@ export async function openEmbeddedEngine(env: Environment): Promise<OpenedEngine
   return { client: createEmbeddedClient(engine), close };
 }
 
-async function publish(engine: Inspectable, address: InspectionAddress): Promise<Publication> {
+async function publish(engine: Inspectable, address: InspectionAddress, logger: Logger): Promise<Publication> {
   const { publishInspection } = await import('../inspection/publisher.ts');
-  return publishInspection(engine, address, { logger: hostLogger });
+  return publishInspection(engine, address, { logger });
 }
 
 /** Whether this n8n has credentials to keep alive although nobody has asked for one yet. */

@@ -16,3 +16,15 @@ export const hostLogger: Logger = {
     LoggerProxy.error(message, { ...fields });
   },
 };
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** The same without the lines below a level of `CREDLIFE_LOG_LEVEL`. */
+export function hostLoggerFrom(level: string): Logger {
+  const log =
+    (name: 'debug' | 'info' | 'warn' | 'error'): Logger['info'] =>
+    (fields, message) => {
+      if (LEVELS.indexOf(name) >= LEVELS.indexOf(level)) hostLogger[name](fields, message);
+    };
+  return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
+}

@@ -113,6 +113,11 @@ export class N8nServer {
     return this.#process.pid;
   }
 
+  /** The owner's, as `name=value`: for a browser. */
+  get sessionCookie(): string {
+    return this.#cookie;
+  }
+
   /** n8n's own folder: its database, its settings, installed packages, and what the engine keeps there. */
   get n8nFolder(): string {
     return path.join(this.userFolder, '.n8n');

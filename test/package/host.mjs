@@ -10,7 +10,7 @@ const { PackageDirectoryLoader } = require('n8n-core');
 
 /**
  * @typedef {Record<string, any>} Values
- * @typedef {{ folders: string[], steps: Step[] }} Order
+ * @typedef {{ folders: string[], steps: Step[], command?: string | null }} Order
  * @typedef {{ do: 'describe' } | { do: 'loadedModules', matching: string }
  *   | { do: 'requests', type: string, values: Values, count: number, rejected?: boolean, copies?: boolean }
  *   | { do: 'test', type: string, values: Values } | { do: 'stay' } | { do: 'exit' }} Step
@@ -18,6 +18,7 @@ const { PackageDirectoryLoader } = require('n8n-core');
 
 /** @type {Order} */
 const order = JSON.parse(await text(process.stdin));
+if (order.command) process.argv.splice(1, process.argv.length, '/usr/local/bin/n8n', order.command);
 /** @type {Values[]} */
 const loaders = [];
 for (const folder of order.folders) {

@@ -17,6 +17,13 @@ export type Step =
   | { do: 'stay' }
   | { do: 'exit' };
 
+export interface Surroundings {
+  /** The process takes itself for `n8n <command>`. */
+  readonly command?: 'start' | 'worker' | 'webhook' | 'execute' | null;
+  /** More environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** A plain Node process in which the built package is loaded as n8n loads it, with an n8n folder of its own. */
 export class PackageHost {
   readonly userFolder = mkdtempSync(join(tmpdir(), 'credlife-package-'));
@@ -31,8 +38,12 @@ export class PackageHost {
   }
 
   /** Runs the steps and waits until the process has ended by itself. */
-  async run(steps: readonly Step[], folders: readonly string[] = [PACKAGE_FOLDER]): Promise<Ended> {
-    const child = this.start(steps, folders);
+  async run(
+    steps: readonly Step[],
+    folders: readonly string[] = [PACKAGE_FOLDER],
+    surroundings: Surroundings = {},
+  ): Promise<Ended> {
+    const child = this.start(steps, folders, surroundings);
     const [output, complaints] = await Promise.all([
       text(outputOf(child.stdout)),
       text(outputOf(child.stderr)),
@@ -46,10 +57,14 @@ export class PackageHost {
   }
 
   /** Starts the process; its first line of output is the results of the steps before `stay` or `exit`. */
-  start(steps: readonly Step[], folders: readonly string[] = [PACKAGE_FOLDER]): ChildProcess {
-    const env = { PATH: process.env['PATH'], N8N_USER_FOLDER: this.userFolder, HOME: this.userFolder };
+  start(
+    steps: readonly Step[],
+    folders: readonly string[] = [PACKAGE_FOLDER],
+    { command = null, env: more = {} }: Surroundings = {},
+  ): ChildProcess {
+    const env = { PATH: process.env['PATH'], N8N_USER_FOLDER: this.userFolder, HOME: this.userFolder, ...more };
     const child = spawn(process.execPath, [HOST], { env, stdio: ['pipe', 'pipe', 'pipe'] });
-    child.stdin.end(JSON.stringify({ folders, steps }));
+    child.stdin.end(JSON.stringify({ folders, steps, command }));
     return child;
   }
 

@@ -1,0 +1,92 @@
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import manifest from '../../package.json';
+import { Editor, type Shown, type Theme } from './editor.ts';
+import { type Exhibit, gallery } from './gallery.ts';
+import { World } from './world.ts';
+
+/** A folder to keep the pictures in (`npm run screenshots`); without one they are only looked at. */
+const FOLDER = process.env['CREDLIFE_SCREENSHOTS'];
+const ICONS = '/icons/n8n-nodes-credential-lifecycle/';
+/** A text that n8n or we forgot to write shows its key: `credentialEdit.credentialConfig.saved`. */
+const RAW_KEY = /\b[a-z][a-zA-Z]+(\.[a-z][a-zA-Z]+){2,}\b/;
+const UNFILLED = /\{\{|\bundefined\b|\[object |\bNaN\b/;
+
+let world: World;
+let exhibits: readonly Exhibit[];
+const editors = new Map<Theme, Editor>();
+const shown = new Map<string, Shown>();
+
+beforeAll(async () => {
+  world = await World.start();
+  exhibits = await gallery(world);
+  for (const theme of ['light', 'dark'] as const) {
+    const editor = await Editor.open(world.n8n, theme);
+    editors.set(theme, editor);
+    for (const { name, take } of exhibits) {
+      const picture = await take(editor);
+      shown.set(`${name}.${theme}`, await picture.shown());
+      if (FOLDER !== undefined) await picture.save(path.resolve(FOLDER, `${name}.${theme}.png`));
+    }
+  }
+});
+afterAll(async () => {
+  for (const editor of editors.values()) await editor.close();
+  await world.stop();
+});
+
+function each<T>(read: (one: Shown) => T): Record<string, T> {
+  return Object.fromEntries([...shown].map(([name, one]) => [name, read(one)]));
+}
+
+function all<T>(value: T): Record<string, T> {
+  return each(() => value);
+}
+
+describe("the package in n8n's editor, light and dark", () => {
+  it('has a picture of each of its credential types and nodes', () => {
+    const files = [...manifest.n8n.credentials, ...manifest.n8n.nodes].map((file) => path.basename(file));
+    const types = files.map((file) => file.charAt(0).toLowerCase() + file.slice(1, file.indexOf('.')));
+    expect([...new Set(exhibits.map((exhibit) => exhibit.of))].sort()).toEqual(types.sort());
+    expect(shown.size).toBe(2 * exhibits.length);
+  });
+
+  it('shows an icon of its own everywhere, the dark one in the dark', () => {
+    const icons = (name: string) => shown.get(name)?.icons.filter(({ source }) => source.includes(ICONS)) ?? [];
+    for (const name of shown.keys()) {
+      const own = icons(name);
+      expect({ name, icons: own }).toEqual({ name, icons: expect.arrayContaining([expect.anything()]) });
+      expect({ name, dark: own.every(({ source }) => source.includes('.dark.')) }).toEqual({
+        name,
+        dark: name.endsWith('.dark'),
+      });
+    }
+  });
+
+  it('misses no picture', () => {
+    expect(each(({ icons }) => icons.filter(({ width }) => width === 0))).toEqual(all([]));
+  });
+
+  it('cuts no text off', () => {
+    expect(each(({ cut }) => cut)).toEqual(all([]));
+  });
+
+  it('shows no raw key and nothing unfilled', () => {
+    expect(each(({ text }) => RAW_KEY.exec(text)?.[0] ?? UNFILLED.exec(text)?.[0] ?? null)).toEqual(all(null));
+  });
+
+  it('says with each operation of the node what it does', async () => {
+    const [panel] = exhibits.filter(({ of }) => of === 'credentialLifecycle');
+    const editor = editors.get('light');
+    if (!panel || !editor) throw new Error('there is no panel');
+    await panel.take(editor);
+    // n8n adds the last one itself.
+    const operations = (await editor.operations()).filter((text) => text !== 'Custom API Call');
+    expect(operations.length).toBeGreaterThan(5);
+    for (const text of operations) expect(text).toMatch(/^[A-Z].+\n+[A-Z].{20,}/s);
+  });
+
+  it('makes the editor reach for no server elsewhere', () => {
+    for (const { refused } of editors.values()) expect(refused).toEqual([]);
+  });
+});

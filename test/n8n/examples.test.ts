@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
+import { outputOf, World } from './world.ts';
+
+/** What has to be there before an example runs, how it is run, and what must have come of it. */
+type Scenario = (example: Example) => Promise<void>;
+
+const OURS = 'n8n-nodes-credential-lifecycle.';
+const API = 'https://api.example.com/invoices';
+
+let world: World;
+
+beforeAll(async () => {
+  world = await World.start();
+});
+afterAll(async () => {
+  await world.stop();
+});
+
+const scenarios: Readonly<Record<string, Scenario>> = {
+  'parallel-calls-one-token.json': async (example) => {
+    const execution = () => runManually(example, oauth2Surroundings());
+    const requests = await world.during(async () => {
+      const outputs = await Promise.all([execution(), execution()]);
+      for (const items of outputs) expect(items).toHaveLength(20);
+    });
+    expect(requests).toMatchObject({ token: 1, resource: 40 });
+  },
+};
+
+function oauth2Surroundings(): Surroundings {
+  return {
+    credentials: { lifecycleOAuth2Api: world.form() },
+    replacements: { [API]: world.server.resourceUrl },
+  };
+}
+
+/** Presses "Execute workflow" and returns what its last node gave. */
+async function runManually(example: Example, surroundings: Surroundings): Promise<Record<string, unknown>[]> {
+  const workflow = await importExample(world.n8n, example, surroundings);
+  const trigger = example.nodes.find(({ type }) => /trigger$/i.test(type));
+  const last = example.nodes.find(({ name }) => isLast(example, name));
+  const execution = await world.n8n.runManually(workflow, trigger?.name);
+  expect({ example: example.name, status: execution.status }).toEqual({ example: example.name, status: 'success' });
+  return outputOf(execution, last?.name ?? '');
+}
+
+function isLast({ connections, nodes }: Example, name: string): boolean {
+  const node = nodes.find((one) => one.name === name);
+  return connections[name] === undefined && !/stickyNote$/.test(node?.type ?? '');
+}
+
+describe('the example workflows', () => {
+  it('have a scenario each, and no scenario is without its example', () => {
+    expect(Object.keys(scenarios).sort()).toEqual(exampleFiles());
+  });
+
+  it.each(exampleFiles())('%s is imported and does what it says', async (file) => {
+    const scenario = scenarios[file];
+    if (!scenario) throw new Error(`${file} has no scenario in this test`);
+    await scenario(readExample(file));
+  });
+
+  it.each(exampleFiles())('%s names nothing of ours that there is not, and no server but examples', async (file) => {
+    const example = readExample(file);
+    const nodeTypes = new Set((await world.n8n.nodeTypes()).map(({ name }) => name));
+    const credentialTypes = new Set((await world.n8n.credentialTypes()).map(({ name }) => name));
+    for (const { type, credentials } of example.nodes) {
+      expect({ type, exists: nodeTypes.has(type) }).toEqual({ type, exists: true });
+      for (const name of Object.keys(credentials)) expect(credentialTypes).toContain(name);
+    }
+    const hosts = JSON.stringify(example).match(/(?<=\w:\/\/)[^/"'\\ ]+/g) ?? [];
+    expect(hosts.filter((host) => !/(^|\.)example\.(com|org|net)$/.test(host))).toEqual([]);
+    // An example without anything of this package shows nothing of it.
+    expect(example.nodes.some(({ type, credentials }) => type.startsWith(OURS) || isOurs(credentials))).toBe(true);
+  });
+});
+
+function isOurs(credentials: object): boolean {
+  return Object.keys(credentials).some((type) => /[lL]ifecycle|^managedCredential/.test(type));
+}

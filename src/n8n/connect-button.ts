@@ -1,12 +1,11 @@
-import type { ICredentialDataDecryptedObject, IDataObject } from 'n8n-workflow';
+import type { IDataObject } from 'n8n-workflow';
 import type { CredentialHandle, EngineClient } from '../client.ts';
 import { ReauthorizationRequiredError } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
 import type { Material } from '../protocols/protocol.ts';
 import { openedClient } from './engine-registry.ts';
 import { toHostError } from './errors.ts';
-
-type CredentialData = ICredentialDataDecryptedObject;
+import { hostOf, secretText, text, type CredentialData } from './form-values.ts';
 
 /** A status that no answer has. n8n refreshes a token by itself when an API answers with the status that is set here. */
 const NEVER = -1;
@@ -73,18 +72,4 @@ function clientAuthenticationOf(data: CredentialData): string {
 function tokenData({ headers }: Material): IDataObject {
   const [scheme = '', token = ''] = (headers['authorization'] ?? '').split(' ');
   return { access_token: token, token_type: scheme };
-}
-
-function text(data: CredentialData, field: string): string {
-  return secretText(data, field).trim();
-}
-
-/** Secrets stay as they were entered: spaces may belong to them. */
-function secretText(data: CredentialData, field: string): string {
-  const value = data[field];
-  return typeof value === 'string' ? value : '';
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : 'unknown host';
 }

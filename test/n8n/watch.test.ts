@@ -25,11 +25,9 @@ let headerAuth: CredentialReference;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  [service, receiver, n8n] = await Promise.all([
-    GuardedService.start(),
-    Receiver.start(),
-    N8nServer.start({ packages: [installPackage()] }),
-  ]);
+  service = await GuardedService.start();
+  receiver = await Receiver.start();
+  n8n = await N8nServer.start({ packages: [installPackage()] });
   service.token = SECRET;
   grafana = await n8n.createCredential('grafanaApi', 'Dashboards', { apiKey: SECRET, baseUrl: service.url });
   headerAuth = await n8n.createCredential('httpHeaderAuth', 'Some header', { name: 'x-key', value: SECRET });

@@ -194,13 +194,9 @@ export class CredentialEngine {
     return this.#uses.use(id, options);
   }
 
-  async #counted<T>(call: Promise<T>): Promise<T> {
+  #counted<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#calls.delete(call);
-    }
+    return call.finally(() => this.#calls.delete(call));
   }
 
   /**

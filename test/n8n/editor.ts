@@ -39,21 +39,26 @@ export class Editor {
     this.#page = page;
   }
 
-  static async open(n8n: N8nServer, theme: Theme): Promise<Editor> {
+  static async open(n8n: N8nServer): Promise<Editor> {
     const browser = await launchChromium();
     const context = await browser.newContext({
       viewport: { width: 1440, height: 900 },
       locale: 'en-US',
       timezoneId: 'UTC',
       reducedMotion: 'reduce',
-      colorScheme: theme,
     });
-    await context.addInitScript(`localStorage.setItem('N8N_THEME', '${theme}')`);
     const [name = '', value = ''] = n8n.sessionCookie.split('=');
     await context.addCookies([{ name, value, url: n8n.url }]);
     const editor = new Editor(n8n, browser, await context.newPage());
     await editor.#stayHere(context);
     return editor;
+  }
+
+  /** Chooses the theme as a user does in his settings; it shows with the next page. */
+  async choose(theme: Theme): Promise<void> {
+    if (this.#page.url() === 'about:blank') await this.#page.goto(`${this.#n8n.url}/favicon.ico`);
+    await this.#page.emulateMedia({ colorScheme: theme });
+    await this.#page.evaluate(`localStorage.setItem('N8N_THEME', '${theme}')`);
   }
 
   async close(): Promise<void> {

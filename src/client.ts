@@ -1,5 +1,9 @@
 import type { CredentialRecord } from './lifecycle/credential.ts';
+import type { EventFilter, FollowedEvent } from './outbox/event-filter.ts';
+import type { EventFollower } from './outbox/follower.ts';
+import type { FollowOptions } from './outbox/outbox.ts';
 import type { RotationSummary } from './lifecycle/rotation/progress.ts';
+import type { Directory } from './protocols/directory.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
 import type { RecordFilter, UnreadableRecord } from './storage/record-store.ts';
@@ -40,14 +44,21 @@ export interface RejectionDecision {
   readonly generation: number;
 }
 
+/** What may be asked of a directory credential. It does not hold the account behind it. */
+export type DirectoryHandle = Omit<Directory, 'account'>;
+
 export interface CredentialHandle {
   readonly id: string;
+  readonly protocol: string;
   use(options?: UseOptions): Promise<Material>;
+  /** Requests to the directory, for credentials of the protocol ldap. @throws ConfigurationError `ERR_CREDENTIAL_PROTOCOL_MISMATCH` */
+  directory(options?: UseOptions): Promise<DirectoryHandle>;
   /** Generation of the current grant; 0 before the first one. */
   generation(): Promise<number>;
   /** Says that a request with material of `generation` failed. Refreshes only when the other side confirms it. */
   reportRejected(generation: number): Promise<RejectionDecision>;
-  test(): Promise<TestResult>;
+  /** With `cached` a test of the last 5 minutes will do, as `CredentialEngine.test` says. */
+  test(options?: { readonly cached?: boolean }): Promise<TestResult>;
 }
 
 /** State of a credential without any secret. */
@@ -64,6 +75,7 @@ export type CredentialSummary = Pick<
   | 'stateChangedAt'
   | 'reason'
   | 'health'
+  | 'healthChangedAt'
   | 'generation'
   | 'issuedAt'
   | 'expiresAt'
@@ -97,7 +109,7 @@ export interface CredentialPage {
   readonly nextCursor: string | null;
 }
 
-/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` goes with `list`, `resume` with `pause`. */
+/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` and events go with `list`, `resume` with `pause`. */
 export interface OperatorHandle {
   list(filter?: RecordFilter): Promise<CredentialPage>;
   get(id: string): Promise<CredentialSummary>;
@@ -113,6 +125,13 @@ export interface OperatorHandle {
   resume(id: string): Promise<CredentialSummary>;
   update(id: string, changes: CredentialChanges): Promise<CredentialSummary>;
   delete(id: string): Promise<void>;
+  /**
+   * Follows the events of what may be listed, under a name that is remembered; without one only until the process ends. Whether
+   * the key still allows it is asked again before each look.
+   */
+  follow(followerId: string | null, options?: FollowOptions): Promise<EventFollower>;
+  /** The newest stored event of what may be listed; `null` when there is none. */
+  newestEvent(filter?: EventFilter): Promise<FollowedEvent | null>;
 }
 
 export const ACCESS_SCOPES = [

@@ -7,6 +7,7 @@ import type {
   EngineClient,
   OperatorHandle,
 } from './client.ts';
+import { directoryHandleOf } from './directory-handle.ts';
 import type { CredentialEngine } from './engine.ts';
 import { AccessError, isCredentialError } from './errors.ts';
 import { parseListing } from './storage/listing.ts';
@@ -16,30 +17,33 @@ import type { RecordFilter } from './storage/record-store.ts';
 /** An `EngineClient` over an engine in the same process. */
 export function createEmbeddedClient(engine: CredentialEngine): EngineClient {
   return {
-    adopted: async (entry: AdoptedEntry) => handleOf(engine, await engine.adopt(entry)),
+    adopted: async (entry: AdoptedEntry) => handleOf(engine, await engine.adopt(entry), entry.protocol),
     managed: async (id, accessKey) => {
       const access = await engine.checkAccess(accessKey);
       requireCredential(access, id);
       requireScope(access, 'use');
       // An id that does not exist answers like one that the key is not for.
-      if (!(await exists(engine, id))) throw accessDenied();
-      return handleOf(engine, id);
+      const protocol = await protocolOf(engine, id);
+      if (protocol === null) throw accessDenied();
+      return handleOf(engine, id, protocol);
     },
-    operator: async (accessKey) => operatorOf(engine, await engine.checkAccess(accessKey)),
+    operator: async (accessKey) => operatorOf(engine, await engine.checkAccess(accessKey), accessKey),
   };
 }
 
-function handleOf(engine: CredentialEngine, id: string): CredentialHandle {
+function handleOf(engine: CredentialEngine, id: string, protocol: string): CredentialHandle {
   return {
     id,
+    protocol,
     use: (options) => engine.use(id, options),
+    directory: (options) => directoryHandleOf(engine, id, options),
     generation: async () => (await engine.get(id)).generation,
     reportRejected: (generation) => engine.reportRejected(id, generation),
-    test: () => engine.test(id),
+    test: (options) => engine.test(id, options),
   };
 }
 
-function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
+function operatorOf(engine: CredentialEngine, access: Access, accessKey: string): OperatorHandle {
   const allow = (scope: AccessScope, id: string): void => {
     requireScope(access, scope);
     requireCredential(access, id);
@@ -96,7 +100,22 @@ function operatorOf(engine: CredentialEngine, access: Access): OperatorHandle {
       allow('delete', id);
       return engine.delete(id);
     },
+    follow: async (followerId, options) => {
+      requireScope(access, 'list');
+      return engine.outbox.follow(followerId, options, () => listedBy(engine, accessKey));
+    },
+    newestEvent: async (filter) => {
+      requireScope(access, 'list');
+      return engine.outbox.newest(filter, () => Promise.resolve(access.credentialId));
+    },
   };
+}
+
+/** The one credential that a key may list now; `null` for all. */
+async function listedBy(engine: CredentialEngine, accessKey: string): Promise<string | null> {
+  const access = await engine.checkAccess(accessKey);
+  requireScope(access, 'list');
+  return access.credentialId;
 }
 
 /** A key for one credential lists that one, if the filter lets it through. */
@@ -112,12 +131,12 @@ async function listOne(engine: CredentialEngine, id: string, filter: RecordFilte
   };
 }
 
-async function exists(engine: CredentialEngine, id: string): Promise<boolean> {
+/** `null` when there is no such credential. */
+async function protocolOf(engine: CredentialEngine, id: string): Promise<string | null> {
   try {
-    await engine.get(id);
-    return true;
+    return (await engine.get(id)).protocol;
   } catch (error) {
-    if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_NOT_FOUND') return false;
+    if (isCredentialError(error) && error.code === 'ERR_CREDENTIAL_NOT_FOUND') return null;
     throw error;
   }
 }

@@ -9,6 +9,7 @@ import type { CredentialId, StatePath } from './lifecycle/credential.ts';
 import type { RotationPolicyInput } from './lifecycle/rotation/plan.ts';
 import type { OutboundOptions } from './outbound/policy.ts';
 import type { Ports } from './ports.ts';
+import type { N8nConnection } from './protocols/n8n/config.ts';
 import type { ProtocolDriver, TestResult } from './protocols/protocol.ts';
 import { requireBudgets, type EndpointBudget } from './resilience/budgets.ts';
 import { Secret } from './secret.ts';
@@ -43,6 +44,8 @@ export interface EngineOptions {
   readonly outbound?: OutboundOptions;
   /** How many refreshes an endpoint gets from all processes on this database; without a budget, as many as are due. */
   readonly budgets?: readonly EndpointBudget[];
+  /** The n8n whose own credentials are watched, and how it is asked: docs/n8n-watch.md. */
+  readonly n8n?: N8nConnection;
   /** Drivers of protocols that this package does not speak, beside its own. */
   readonly drivers?: (ports: Ports) => readonly ProtocolDriver[];
 }
@@ -73,7 +76,7 @@ export interface Registered {
 
 const OPTIONS = new Set([
   ...['database', 'masterKey', 'keeper', 'anchor', 'acceptOlderStore', 'spoolFolder', 'health', 'retention'],
-  ...['ports', 'drivers', 'outbound', 'budgets'],
+  ...['ports', 'drivers', 'outbound', 'budgets', 'n8n'],
 ]);
 const DAY_MS = 86_400_000;
 

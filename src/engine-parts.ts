@@ -27,7 +27,7 @@ const DEFAULT_PORTS: Ports = { clock: systemClock, random: systemRandom, fetch: 
 /** Opens stores and vault, and puts the drivers, the gate and the spool beside them. The options have been checked. */
 export async function openParts(options: EngineOptions): Promise<EngineParts> {
   const ports = withOutboundPolicy({ ...DEFAULT_PORTS, ...options.ports }, options.outbound);
-  const drivers = new ProtocolRegistry(requireDrivers(ownDrivers(ports), options.drivers?.(ports) ?? []));
+  const drivers = new ProtocolRegistry(requireDrivers(ownDrivers(ports, options.n8n), options.drivers?.(ports) ?? []));
   const { database } = options;
   const stores = typeof database === 'string' ? await openStores(database, ports) : database;
   try {

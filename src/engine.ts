@@ -31,6 +31,7 @@ import { registerRecord } from './lifecycle/register.ts';
 import { Scheduler } from './lifecycle/scheduler.ts';
 import { expireRecord } from './lifecycle/settle.ts';
 import type { Maintained } from './maintenance/retention.ts';
+import type { Outbox } from './outbox/outbox.ts';
 import type { Ports } from './ports.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import { RejectionReports } from './rejection.ts';
@@ -200,7 +201,7 @@ export class CredentialEngine {
 
   /**
    * Tries the credential at the other side, obtaining a grant first when there is none. With `cached` a result of the last
-   * 5 minutes will do, if it is about the present settings, secret and grant.
+   * 5 minutes will do, a refused login too, if it is about the present settings, secret and grant and no passing failure.
    */
   async test(id: CredentialId, options: { signal?: AbortSignal; cached?: boolean } = {}): Promise<TestResult> {
     this.#requireOpen();
@@ -341,6 +342,12 @@ export class CredentialEngine {
     return this.#records.countByState();
   }
 
+  /** The result of the last test; `null` when there was none. */
+  async lastTest(id: CredentialId): Promise<TestResult | null> {
+    this.#requireOpen();
+    return (await this.#records.getTest(id))?.result ?? null;
+  }
+
   async lastEvent(id: CredentialId): Promise<CredentialEvent | null> {
     this.#requireOpen();
     return this.#records.lastEvent(id);
@@ -351,9 +358,13 @@ export class CredentialEngine {
    * says that events after this cursor were pruned before they were read.
    */
   async readEvents(cursor: number, limit = 100): Promise<EventPage> {
+    return this.outbox.read(cursor, limit);
+  }
+
+  /** The events as they are stored, for those who follow them under a name of their own: docs/n8n-trigger.md. */
+  get outbox(): Outbox {
     this.#requireOpen();
-    const { prunedThrough } = await this.#records.eventRange();
-    return { ...(await this.#records.readEvents(cursor, limit)), missed: cursor > 0 && cursor < prunedThrough };
+    return this.#upkeep.outbox;
   }
 
   /**
@@ -428,12 +439,7 @@ export class CredentialEngine {
     this.#uses.clear();
   }
 
-  async #refresh(
-    record: CredentialRecord,
-    reason: Reason,
-    signal?: AbortSignal,
-    claim: Claim | null = null,
-  ): Promise<void> {
+  async #refresh(record: CredentialRecord, reason: Reason, signal?: AbortSignal, claim: Claim | null = null) {
     const flight = this.#refreshes.run(record.id, async () => {
       await this.#awakening.refresh(record, reason, claim);
       this.#uses.invalidate(record.id);
@@ -469,7 +475,7 @@ export class CredentialEngine {
 
   #publish(event: CredentialEvent): void {
     this.#bus.publish(event);
-    this.#upkeep.deliverer.wake();
+    this.#upkeep.published();
   }
 
   async #require(id: CredentialId): Promise<CredentialRecord> {

@@ -31,6 +31,10 @@ export const ERROR_CATALOGUE = {
     kind: 'configuration',
     action: 'Run "credlife list" to see which credentials exist.',
   },
+  ERR_CREDENTIAL_PROTOCOL_MISMATCH: {
+    kind: 'configuration',
+    action: 'Choose a credential of the protocol that the message names.',
+  },
   ERR_CREDENTIAL_MISCONFIGURED: {
     kind: 'configuration',
     action: 'Correct the configuration or the secret with "credlife update"; it is tried again at once.',
@@ -352,6 +356,39 @@ export const ERROR_CATALOGUE = {
   ERR_KEYRING_PARAMETERS_REFUSED: {
     kind: 'keyRing',
     action: 'The key derivation parameters are outside the allowed bounds. Restore the key ring from a backup.',
+  },
+  ERR_N8N_KEY_REFUSED: {
+    kind: 'configuration',
+    action:
+      'Make an API key in n8n (Settings, n8n API) with the scopes credential:list and credential:read, and put it into the file that CREDLIFE_N8N_API_KEY_FILE names.',
+  },
+  ERR_N8N_SCOPE_MISSING: {
+    kind: 'configuration',
+    action:
+      'Give the API key the scopes credential:list and credential:read in n8n (Settings, n8n API). It needs no others.',
+  },
+  ERR_N8N_API_MISSING: {
+    kind: 'configuration',
+    action:
+      'Check CREDLIFE_N8N_URL, which is what a browser opens, and that n8n runs without N8N_PUBLIC_API_DISABLED=true.',
+  },
+  ERR_N8N_ANSWER_INVALID: {
+    kind: 'protocol',
+    action: 'Check that CREDLIFE_N8N_URL leads to n8n itself, not to a sign-in page before it.',
+  },
+  ERR_N8N_NOT_CONNECTED: {
+    kind: 'configuration',
+    action: 'Set CREDLIFE_N8N_URL and CREDLIFE_N8N_API_KEY_FILE to that n8n, as for "credlife watch n8n".',
+  },
+  ERR_N8N_WATCHED_ONLY: {
+    kind: 'configuration',
+    action:
+      'Use it in n8n itself. To have it kept alive here, register it with "credlife register" and use "Managed Credential" in n8n.',
+  },
+  ERR_N8N_CREDENTIAL_GONE: {
+    kind: 'configuration',
+    action:
+      'It was deleted in n8n, or the owner of the API key does not see it any more. Watching forgets it by itself.',
   },
   ERR_SANDBOX_UNAVAILABLE: {
     kind: 'configuration',

@@ -15,6 +15,7 @@ export type {
   AdoptedEntry,
   CredentialHandle,
   CredentialSummary,
+  DirectoryHandle,
   EngineClient,
   OperatorHandle,
   RejectionDecision,
@@ -67,6 +68,8 @@ export type {
   DirectoryResult,
   DirectorySearch,
   DirectoryUser,
+  UserName,
+  UserOptions,
 } from './protocols/directory.ts';
 export { escapeLdapDn } from './protocols/ldap/dn.ts';
 export { escapeLdapFilter } from './protocols/ldap/filter.ts';
@@ -117,5 +120,8 @@ export type { RecordStore } from './storage/record-store.ts';
 export type { SecretFilter, SecretKey, SecretMetadata, SecretStore } from './storage/secret-store.ts';
 export { openStores } from './storage/open.ts';
 export type { Stores } from './storage/stores.ts';
+export type { EventFilter, FollowedEvent } from './outbox/event-filter.ts';
+export type { EventBatch, EventFollower } from './outbox/follower.ts';
+export type { FollowOptions, Outbox } from './outbox/outbox.ts';
 export type { OutboundOptions } from './outbound/policy.ts';
 export { PROFILE_NAMES, refreshTokenAdvice, type ProfileName } from './protocols/oauth2/profile.ts';

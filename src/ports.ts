@@ -84,6 +84,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Resolves when everything that arrived in this turn of the event loop has been dealt with. No time, so nothing to inject. */
+export function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 export const systemRandom: RandomSource = { bytes: (length) => randomBytes(length) };
 
 export const systemFetch: Fetch = Object.assign(fetchOfSystem, { connectsFirst: true });

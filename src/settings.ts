@@ -5,6 +5,7 @@ import { parseInspectionAddress, type InspectionAddress } from './inspection/add
 import { Secret } from './secret.ts';
 import type { SETTINGS } from './setting-catalogue.ts';
 import { parseBudgets, type EndpointBudget } from './resilience/budgets.ts';
+import { parseN8nUrl, type N8nConnection } from './protocols/n8n/config.ts';
 import { FileAnchor, type Anchor } from './vault/anchor.ts';
 import { driverOf, placeOf } from './storage/location.ts';
 import type { MasterKey } from './vault/key-ring.ts';
@@ -25,6 +26,7 @@ export interface Settings {
     readonly masterKey: MasterKey;
     readonly anchor?: Anchor;
     readonly budgets?: readonly EndpointBudget[];
+    readonly n8n?: N8nConnection;
   };
 }
 
@@ -41,7 +43,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
  * Reads the `CREDLIFE_*` settings. The master key is the first of: `CREDLIFE_MASTER_KEY`, `CREDLIFE_MASTER_KEY_FILE`,
  * `CREDLIFE_PASSPHRASE_FILE`, the host's own key, the file `master.key` beside the database. `CREDLIFE_ANCHOR_FILE` names a
  * file, best on another volume, that remembers how new the database was. `CREDLIFE_INSPECT` is the address that
- * `credlife inspect` printed. `CREDLIFE_BUDGETS` says how many refreshes an endpoint gets.
+ * `credlife inspect` printed. `CREDLIFE_BUDGETS` says how many refreshes an endpoint gets. `CREDLIFE_N8N_URL` and
+ * `CREDLIFE_N8N_API_KEY_FILE` name the n8n whose own credentials are watched.
  *
  * @throws ConfigurationError `ERR_CONFIG_MASTER_KEY_MISSING`, `ERR_CONFIG_MASTER_KEY_MALFORMED`,
  *   `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED`
@@ -62,8 +65,37 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
     masterKey,
     ...(anchorFile !== undefined && { anchor: new FileAnchor(anchorFile) }),
     ...(budgets !== undefined && { budgets: parseBudgets(budgets, 'CREDLIFE_BUDGETS') }),
+    ...n8nConnection(env),
   };
   return { database, masterKey, keeper: knownKeeper, logLevel, inspect, engineOptions };
+}
+
+/** Both or neither. The file is read for each request, and once now, so that a missing one is said at once. */
+function n8nConnection(env: Environment): { readonly n8n?: N8nConnection } {
+  const { CREDLIFE_N8N_URL: url = '', CREDLIFE_N8N_API_KEY_FILE: file = '' } = env;
+  if (url === '' && file === '') return {};
+  if (url === '' || file === '') {
+    throw new ConfigurationError(
+      'ERR_CONFIG_MALFORMED',
+      'The settings CREDLIFE_N8N_URL and CREDLIFE_N8N_API_KEY_FILE go together: set both.',
+    );
+  }
+  const allowInsecureTransport = env['CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT'] === 'true';
+  readApiKeyFile(file);
+  return {
+    n8n: {
+      url: parseN8nUrl(url, 'CREDLIFE_N8N_URL', allowInsecureTransport),
+      apiKey: () => readApiKeyFile(file),
+      allowInsecureTransport,
+    },
+  };
+}
+
+/** @throws ConfigurationError `ERR_CONFIG_FILE_UNREADABLE`, `ERR_CONFIG_MALFORMED` */
+function readApiKeyFile(path: string): Secret<string> {
+  const text = readSecretFile(path).trim();
+  if (/^[\x21-\x7e]{8,4096}$/.test(text)) return Secret.of(text);
+  throw new ConfigurationError('ERR_CONFIG_MALFORMED', `The file ${path} holds no API key of n8n.`);
 }
 
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` */

@@ -11,6 +11,7 @@ export function summaryOf(record: CredentialRecord, endpoint: string): Credentia
   const dueAt = dueAtOf(record);
   return {
     ...{ id, name, protocol, ownerId, scopeId, tags, origin, state, stateChangedAt, reason, health },
+    healthChangedAt: record.healthChangedAt,
     ...{ generation, issuedAt, expiresAt, refreshable, dueAt, failure, lastRefreshedAt, createdAt, endpoint },
     ...{ grantExpiresAt, idleExpiresAt, secretExpiresAt },
     rotationPolicy: record.rotationPolicy,

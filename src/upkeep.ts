@@ -16,6 +16,7 @@ import { PendingRevocations } from './lifecycle/revocations.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
 import { retentionSchema, type Retention } from './maintenance/retention.ts';
 import type { Claim } from './storage/record-store.ts';
+import { Outbox } from './outbox/outbox.ts';
 import { isRemovalDue, removeDeleted } from './verbs/delete.ts';
 import { postponePaused } from './verbs/pause.ts';
 import { WebhookDeliverer } from './webhooks/deliverer.ts';
@@ -55,6 +56,7 @@ export class Upkeep {
   readonly tests: CredentialTests;
   readonly maintenance: Maintenance;
   readonly deliverer: WebhookDeliverer;
+  readonly outbox: Outbox;
   readonly #revocations: PendingRevocations;
   readonly #surroundings: Surroundings;
   readonly #hooks: UpkeepHooks;
@@ -73,6 +75,7 @@ export class Upkeep {
     });
     this.maintenance = new Maintenance(surroundings, options.retention);
     this.deliverer = new WebhookDeliverer({ ...surroundings, leases: options.leases });
+    this.outbox = new Outbox(surroundings);
     this.#revocations = new PendingRevocations(surroundings);
     this.#duties = this.#table();
   }
@@ -95,12 +98,19 @@ export class Upkeep {
       });
   }
 
+  /** Something was just written to the outbox. */
+  published(): void {
+    this.deliverer.wake();
+    this.outbox.wake();
+  }
+
   runDue(claim: Claim): Promise<void> {
     return runDuty(this.#surroundings, this.#duties, claim);
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.outbox.close();
     await Promise.all([this.deliverer.stop(), this.maintenance.stop(), this.#revocations.stop(), this.#onLoad]);
     await this.tests.settled();
   }

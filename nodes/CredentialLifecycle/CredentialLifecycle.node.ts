@@ -11,7 +11,7 @@ import { keepAliveFromStart } from '../../src/n8n/keeper.ts';
 import { searchCredentials } from '../../src/n8n/operator.ts';
 import { credentialProperties, runOperation } from './resources/credential/index.ts';
 
-const { oauth2, managed, access } = credentialTests();
+const { oauth2, basic, managed, access } = credentialTests();
 
 /** Tests of credential types hang on a node. These are no credentials for this node, so it never shows them. */
 const NEVER_SHOWN = { show: { resource: ['testOfCredentialType'] } };
@@ -36,6 +36,7 @@ export class CredentialLifecycle implements INodeType {
     credentials: [
       { name: 'credentialLifecycleAccessApi', required: true, testedBy: 'credentialLifecycleAccessTest' },
       { name: 'lifecycleOAuth2Api', testedBy: 'lifecycleOAuth2Test', displayOptions: NEVER_SHOWN },
+      { name: 'lifecycleBasicApi', testedBy: 'lifecycleBasicTest', displayOptions: NEVER_SHOWN },
       { name: 'managedCredentialApi', testedBy: 'managedCredentialTest', displayOptions: NEVER_SHOWN },
     ],
     properties: [
@@ -55,6 +56,7 @@ export class CredentialLifecycle implements INodeType {
     credentialTest: {
       credentialLifecycleAccessTest: access,
       lifecycleOAuth2Test: oauth2,
+      lifecycleBasicTest: basic,
       managedCredentialTest: managed,
     },
     listSearch: { searchCredentials },

@@ -40,6 +40,17 @@ async function claimDue({ database, owner, now, limit }) {
   await records.close();
 }
 
-const JOBS = { increment, claimDue };
+/**
+ * Claims records, says so, and holds them until it is killed.
+ * @param {{ database: string, owner: string, ids: string[], leaseMs: number }} options
+ */
+async function hold({ database, owner, ids, leaseMs }) {
+  const { records } = await openStores(database, ports);
+  for (const id of ids) await records.claim(id, owner, leaseMs);
+  say({ holds: ids });
+  setInterval(() => undefined, 60_000);
+}
+
+const JOBS = { increment, claimDue, hold };
 const { job, ...options } = JSON.parse(process.argv[2] ?? '{}');
 await JOBS[/** @type {keyof typeof JOBS} */ (job)](options);

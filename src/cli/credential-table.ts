@@ -1,5 +1,7 @@
 import type { CredentialSummary } from '../client.ts';
+import type { CredentialEngine } from '../engine.ts';
 import type { CredentialEvent } from '../lifecycle/events.ts';
+import type { TestResult } from '../protocols/protocol.ts';
 import { layOut, wrap, type Cell, type Column } from './columns.ts';
 import { actionOf } from './failure.ts';
 import { printable } from './printable.ts';
@@ -14,11 +16,14 @@ import {
   troubleText,
 } from './state-words.ts';
 import type { Style } from './style.ts';
+import { isWatched, watchedCells, watchedTrouble } from './watched-words.ts';
 
 /** A credential and what happened to it last. */
 export interface CredentialRow {
   readonly credential: CredentialSummary;
   readonly lastEvent: CredentialEvent | null;
+  /** Of a credential that is only watched: how its last test went. */
+  readonly lastTest?: TestResult | null;
 }
 
 export interface TableOptions {
@@ -41,6 +46,16 @@ const ID_COLUMN: Column = { title: 'ID' };
 const ROTATION_COLUMN: Column = { title: 'ROTATION', leastWidth: 5 };
 const INDENT = '  ';
 
+/** The row of a credential as it now is. */
+export async function rowOf(
+  engine: Pick<CredentialEngine, 'lastEvent' | 'lastTest'>,
+  credential: CredentialSummary,
+): Promise<CredentialRow> {
+  const lastEvent = await engine.lastEvent(credential.id);
+  if (!isWatched(credential)) return { credential, lastEvent };
+  return { credential, lastEvent, lastTest: await engine.lastTest(credential.id) };
+}
+
 /** Lines of the table of credentials, title line first. */
 export function credentialTable(rows: readonly CredentialRow[], options: TableOptions): string[] {
   const rotates = rows.some(({ credential }) => credential.rotation.state !== 'idle');
@@ -53,13 +68,17 @@ export function credentialTable(rows: readonly CredentialRow[], options: TableOp
   );
 }
 
-function cellsOf({ credential, lastEvent }: CredentialRow, { now, ids }: TableOptions, rotates: boolean): Cell[] {
+function cellsOf(
+  { credential, lastEvent, lastTest }: CredentialRow,
+  { now, ids }: TableOptions,
+  rotates: boolean,
+): Cell[] {
   const cells: Cell[] = [
     { text: printable(credential.name), tone: 'strong' },
     protocolCell(credential.protocol),
-    credentialStateCell(credential),
-    expiryCell(credential, now),
-    nextActionCell(credential, now),
+    ...(isWatched(credential)
+      ? watchedCells({ credential, lastTest: lastTest ?? null })
+      : [credentialStateCell(credential), expiryCell(credential, now), nextActionCell(credential, now)]),
     lastEventCell(lastEvent, now),
     ...(rotates ? [rotationCell(credential)] : []),
   ];
@@ -71,7 +90,8 @@ export function troubleLines(
   rows: readonly CredentialRow[],
   { width, style }: Pick<TableOptions, 'width' | 'style'>,
 ): string[] {
-  return rows.flatMap(({ credential }) => {
+  return rows.flatMap(({ credential, lastTest }) => {
+    if (isWatched(credential)) return watchedTrouble({ credential, lastTest: lastTest ?? null }, { width, style });
     const rotation = rotationLines(credential, { width, style });
     const trouble = troubleText(credential);
     if (trouble === null) return rotation;

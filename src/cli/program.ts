@@ -47,6 +47,8 @@ import { parseDuration } from './duration.ts';
 import { exitCodeTable } from './exit-codes.ts';
 import { malformed } from './secret-input.ts';
 import { serve, type ServeCommandOptions } from './serve/serve.ts';
+import { watchN8n } from './watch/watch.ts';
+import type { WatchCommandOptions } from './watch/watching.ts';
 
 const ID = 'id, its first characters, or a unique name';
 
@@ -75,6 +77,7 @@ export function createProgram(context: CommandContext, version: string): Command
   addWebhooks(program, context);
   addServe(program, context);
   addInspect(program, context);
+  addWatch(program, context);
   addMachine(program, context);
   addKeys(program, context);
   addBackup(program, context);
@@ -280,6 +283,26 @@ function addInspect(program: Command, context: CommandContext): void {
         '\nhere too, it says port and token, and both sides may be started again at any time.\n',
     )
     .action((_options: object, command: Command) => inspect(context, command.optsWithGlobals<InspectCommandOptions>()));
+}
+
+function addWatch(program: Command, context: CommandContext): void {
+  program
+    .command('watch')
+    .description('watch credentials that others keep: docs/n8n-watch.md')
+    .command('n8n')
+    .description('have n8n test its own credentials, and alert once when one fails; never changes any')
+    .option('--url <url>', 'where n8n is (default: CREDLIFE_N8N_URL)')
+    .option('--api-key-file <file>', 'file with an API key of n8n (default: CREDLIFE_N8N_API_KEY_FILE)')
+    .option('--every <duration>', 'how often each is tested: 15m, 1h (default: 1h)', durationArgument)
+    .option('--once', 'look once and end: exit code 3 when a credential fails')
+    .option('--for <duration>', 'end after this time: 90s, 3m, 1h', durationArgument)
+    .option('--allow-insecure-transport', 'allow http:// to another machine')
+    .addHelpText(
+      'after',
+      '\nThe API key needs the scopes credential:list and credential:read, and no others.' +
+        '\nIt is never taken from an argument.\n',
+    )
+    .action((_options: object, command: Command) => watchN8n(context, command.optsWithGlobals<WatchCommandOptions>()));
 }
 
 function addMachine(program: Command, context: CommandContext): void {

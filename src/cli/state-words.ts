@@ -78,6 +78,7 @@ const PROTOCOL_WORDS: ReadonlyMap<string, string> = new Map([
   ['oauth2', 'OAuth2'],
   ['ldap', 'LDAP'],
   ['basic', 'Basic'],
+  ['n8n', 'n8n'],
 ]);
 
 export function protocolCell(protocol: string): Cell {

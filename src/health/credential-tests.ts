@@ -1,15 +1,15 @@
-import { toCredentialError } from '../errors.ts';
+import { ERROR_CATALOGUE, isErrorCode, toCredentialError, type ErrorCode } from '../errors.ts';
 import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from '../lifecycle/credential.ts';
 import { requireRecord, revised, type Surroundings } from '../lifecycle/effects.ts';
 import type { CredentialEvent } from '../lifecycle/events.ts';
-import { isTestable, isTestCurrent, plannedTestAt, type HealthRules } from '../lifecycle/health-policy.ts';
+import { isTestable, isTestCurrent, plannedTestAt, wasJustNow, type HealthRules } from '../lifecycle/health-policy.ts';
 import { isAlive } from '../lifecycle/policy.ts';
 import type { TestResult } from '../protocols/protocol.ts';
 import { SingleFlight } from '../single-flight.ts';
 import type { Claim } from '../storage/record-store.ts';
 import { endUpstream } from './endings.ts';
 import { executeTest, type ExecutedTest } from './test-executor.ts';
-import { configVersionOf, recordTest } from './test-record.ts';
+import { configVersionOf, keepTest, recordTest } from './test-record.ts';
 
 /** What tests need of the engine around them. */
 export interface TestHooks {
@@ -53,10 +53,16 @@ export class CredentialTests {
     });
   }
 
-  /** The result of the last 5 minutes, if it is about the present settings, secret and grant; a test otherwise. */
+  /**
+   * The result of the last 5 minutes, if it is about the present settings, secret and grant, and no failure that may have
+   * passed meanwhile; a test otherwise. A login that was refused answers too, although there is no grant: whoever only wants to
+   * know must not count towards a lockout.
+   */
   async cached(id: CredentialId): Promise<TestResult> {
     const record = await requireRecord(this.#surroundings, id);
-    return (await this.#lastOf(record)) ?? this.onDemand(id);
+    if (this.#wasRefusedJustNow(record)) return this.#finish(await this.#execute(id));
+    const last = await this.#lastOf(record);
+    return last === null || mayHavePassed(last) ? this.onDemand(id) : last;
   }
 
   isDue(record: CredentialRecord, now: Date): boolean {
@@ -127,6 +133,10 @@ export class CredentialTests {
 
   async #finish({ record, executed }: { record: CredentialRecord; executed: ExecutedTest }): Promise<TestResult> {
     const { result, code } = executed;
+    if (!executed.isConclusive) {
+      if (code === null) await keepTest(this.#surroundings, record, result);
+      return result;
+    }
     const settled = await recordTest(this.#surroundings, record, executed, this.#rules);
     const endings = code === 'ERR_CREDENTIAL_REVOKED_UPSTREAM' ? await endUpstream(this.#surroundings, record.id) : [];
     for (const event of [...settled.events, ...endings]) this.#hooks.publish(event);
@@ -139,7 +149,24 @@ export class CredentialTests {
     return last && isTestCurrent(last, record, configVersionOf(record), this.#now()) ? last.result : null;
   }
 
+  #wasRefusedJustNow({ protocol, config, state, failure }: CredentialRecord): boolean {
+    const driver = this.#surroundings.drivers.driver(protocol);
+    const isLogin = driver.testTraits?.(config).isLogin ?? true;
+    if (!isLogin || failure === null || !REFUSED.includes(state) || failure.code === NOT_PRESENTED) return false;
+    return wasJustNow({ testedAt: failure.at }, this.#now());
+  }
+
   #now(): Date {
     return this.#surroundings.ports.clock.now();
   }
+}
+
+/** States in which the other side has said no. */
+const REFUSED: readonly CredentialRecord['state'][] = ['pending.misconfigured', 'expired.needsUser'];
+/** The one refusal that ours is: nothing was sent, so nothing counts. */
+const NOT_PRESENTED: ErrorCode = 'ERR_LDAP_TLS_FAILED';
+
+function mayHavePassed({ success, details }: TestResult): boolean {
+  const code = details.metadata['code'];
+  return !success && isErrorCode(code) && ERROR_CATALOGUE[code].kind === 'transient';
 }

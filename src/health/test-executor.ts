@@ -13,6 +13,8 @@ export interface ExecutedTest {
   readonly tries: number;
   /** A person has to look at it before a login is tried again. */
   readonly isLogin: boolean;
+  /** It says something of the credential. */
+  readonly isConclusive: boolean;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -36,16 +38,19 @@ const NOT_SENT: ErrorCode = 'ERR_ENDPOINT_UNREACHABLE';
 export async function executeTest(surroundings: Surroundings, record: CredentialRecord): Promise<ExecutedTest> {
   const { clock } = surroundings.ports;
   const driver = surroundings.drivers.driver(record.protocol);
-  const isLogin = driver.testTraits?.(record.config).isLogin ?? true;
-  if (isRevoked(record) || !isAlive(record, clock.now())) return { ...unusable(surroundings, record), isLogin };
+  const { isLogin, asksAnother = false } = driver.testTraits?.(record.config) ?? { isLogin: true };
+  const isConclusive = !asksAnother;
+  if (isRevoked(record) || !isAlive(record, clock.now()))
+    return { ...unusable(surroundings, record), isLogin, isConclusive };
   for (let tries = 1; ; tries += 1) {
     try {
       const opened = await openRecord(surroundings, record);
-      return { result: await tryOnce(surroundings, opened), code: null, tries, isLogin };
+      const result = await tryOnce(surroundings, opened);
+      return { result, code: null, tries, isLogin, isConclusive: result.inconclusive !== true };
     } catch (error) {
       if (!isCredentialError(error)) throw error;
       const again = isLogin ? error.code === NOT_SENT : PASSING.includes(error.code);
-      if (!again || tries === TRIES) return { ...failed(surroundings, record, error), tries, isLogin };
+      if (!again || tries === TRIES) return { ...failed(surroundings, record, error), tries, isLogin, isConclusive };
     }
     await wait(surroundings.ports, PAUSE_MS * 2 ** (tries - 1), new AbortController().signal);
   }
@@ -61,7 +66,10 @@ function isRevoked(record: CredentialRecord): boolean {
   return lifecycleStateOf(record.state) === 'revoked';
 }
 
-function unusable(surroundings: Surroundings, record: CredentialRecord): Omit<ExecutedTest, 'isLogin'> {
+function unusable(
+  surroundings: Surroundings,
+  record: CredentialRecord,
+): Omit<ExecutedTest, 'isLogin' | 'isConclusive'> {
   const { failure } = record;
   const error = isRevoked(record)
     ? errorOfCode('ERR_CREDENTIAL_REVOKED', 'This credential was revoked.')
@@ -71,7 +79,8 @@ function unusable(surroundings: Surroundings, record: CredentialRecord): Omit<Ex
         errorOfCode('ERR_CREDENTIAL_NOT_AUTHORIZED', 'Nobody has signed in yet.');
   if (error) return { ...failed(surroundings, record, error), tries: 0 };
   const message = 'The credential has no usable grant.';
-  return { result: failedResult(surroundings, record, message), code: 'ERR_CREDENTIAL_NEEDS_USER', tries: 0 };
+  const code = 'ERR_CREDENTIAL_NEEDS_USER';
+  return { result: failedResult(surroundings, record, message, code), code, tries: 0 };
 }
 
 function failed(
@@ -79,10 +88,15 @@ function failed(
   record: CredentialRecord,
   error: CredentialError,
 ): Pick<ExecutedTest, 'result' | 'code'> {
-  return { result: failedResult(surroundings, record, error.describe()), code: error.code };
+  return { result: failedResult(surroundings, record, error.describe(), error.code), code: error.code };
 }
 
-function failedResult({ ports, drivers }: Surroundings, record: CredentialRecord, message: string): TestResult {
+function failedResult(
+  { ports, drivers }: Surroundings,
+  record: CredentialRecord,
+  message: string,
+  code: ErrorCode,
+): TestResult {
   return {
     success: false,
     message,
@@ -90,7 +104,7 @@ function failedResult({ ports, drivers }: Surroundings, record: CredentialRecord
       latencyMs: 0,
       endpoint: drivers.driver(record.protocol).endpoint(record.config),
       permissionsVerified: [],
-      metadata: {},
+      metadata: { code },
     },
     testedAt: ports.clock.now(),
   };

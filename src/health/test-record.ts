@@ -5,6 +5,7 @@ import { eventsOf, requireRecord, revised, settledAt, type Surroundings } from '
 import type { EventType } from '../lifecycle/events.ts';
 import { plannedTestAt, type HealthRules } from '../lifecycle/health-policy.ts';
 import type { Settled } from '../lifecycle/machine.ts';
+import type { TestResult } from '../protocols/protocol.ts';
 import type { ExecutedTest } from './test-executor.ts';
 
 /** Names the settings and the secret of a record: another text for others. */
@@ -13,6 +14,12 @@ export function configVersionOf({ config, registered }: Pick<CredentialRecord, '
     .update(canonicalJson([config, registered.generation]))
     .digest('hex')
     .slice(0, 32);
+}
+
+/** Keeps the result for those who ask for the last one. */
+export async function keepTest({ records }: Surroundings, tested: CredentialRecord, result: TestResult): Promise<void> {
+  const { id: credentialId, generation } = tested;
+  await records.putTest({ credentialId, generation, configVersion: configVersionOf(tested), result });
 }
 
 /**
@@ -26,8 +33,8 @@ export async function recordTest(
   rules: HealthRules,
 ): Promise<Settled> {
   const { records, ports } = surroundings;
-  const { id: credentialId, generation } = tested;
-  await records.putTest({ credentialId, generation, configVersion: configVersionOf(tested), result });
+  const { id: credentialId } = tested;
+  await keepTest(surroundings, tested, result);
   const health: Health = result.success ? 'healthy' : 'failing';
   const mayRepeat = result.success || !isLogin || code === 'ERR_ENDPOINT_UNREACHABLE';
   for (;;) {

@@ -36,7 +36,7 @@ export const STATE_PATHS: readonly StatePath[] = [
   'revoked.upstream',
 ];
 
-/** Why a credential is in its state. These words reach logs, events and n8n output unchanged. */
+/** Why a credential is in its state. These words reach logs, events and a host's output unchanged. */
 export const REASONS = [
   'registered',
   'refreshRequested',
@@ -110,7 +110,7 @@ export interface CredentialRecord {
   readonly ownerId: string | null;
   readonly scopeId: string | null;
   readonly tags: readonly string[];
-  /** Entered into a host such as n8n (`adopted`) or through library and command (`registered`). */
+  /** Entered into a host (`adopted`) or through library and command (`registered`). */
   readonly origin: 'registered' | 'adopted';
   /** The protocol's own settings, as its driver parsed them. */
   readonly config: JsonObject;
@@ -120,6 +120,8 @@ export interface CredentialRecord {
   readonly stateChangedAt: Date;
   readonly reason: Reason;
   readonly health: Health;
+  /** Since when its health is what it is; `null` when it was never tested, or not known. */
+  readonly healthChangedAt: Date | null;
   readonly registered: SecretPointer;
   readonly grant: SecretPointer | null;
   /** Sign-ins that have begun, and for a while those that have ended; several may wait at once. */
@@ -218,6 +220,7 @@ const recordSchema = z.strictObject({
   stateChangedAt: instant,
   reason: z.enum(REASONS),
   health: z.enum(['unknown', 'healthy', 'failing']),
+  healthChangedAt: instant.nullable(),
   registered: pointer,
   grant: pointer.nullable(),
   authorizations: z.array(pendingAuthorizationSchema),
@@ -285,6 +288,7 @@ export function dueEndpointOf(
 
 /** What a record of version 1 did not have. */
 const ADDED_IN_2 = {
+  healthChangedAt: null,
   authorizations: [],
   endpoint: null,
   next: null,

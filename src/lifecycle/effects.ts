@@ -103,8 +103,11 @@ function arrivedAt(
   record: CredentialRecord,
   next: CredentialRecord,
   now: Date,
-): Pick<CredentialRecord, 'stateChangedAt'> {
-  return { stateChangedAt: next.state === record.state ? next.stateChangedAt : now };
+): Pick<CredentialRecord, 'stateChangedAt' | 'healthChangedAt'> {
+  return {
+    stateChangedAt: next.state === record.state ? next.stateChangedAt : now,
+    healthChangedAt: next.health === record.health ? next.healthChangedAt : now,
+  };
 }
 
 export function newId(ports: Ports): string {

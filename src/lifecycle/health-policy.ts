@@ -131,7 +131,12 @@ export function isTestCurrent(
   configVersion: string,
   now: Date,
 ): boolean {
-  const ageMs = now.getTime() - test.result.testedAt.getTime();
   const isOfThis = test.generation === record.generation && test.configVersion === configVersion;
-  return isOfThis && ageMs >= 0 && ageMs < TEST_COUNTS_FOR_MS && isAlive(record, now);
+  return isOfThis && wasJustNow(test.result, now) && isAlive(record, now);
+}
+
+/** Whether a test is so young that it need not be made again. */
+export function wasJustNow({ testedAt }: { readonly testedAt: Date }, now: Date): boolean {
+  const ageMs = now.getTime() - testedAt.getTime();
+  return ageMs >= 0 && ageMs < TEST_COUNTS_FOR_MS;
 }

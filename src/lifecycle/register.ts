@@ -65,6 +65,7 @@ export async function registerRecord(
     stateChangedAt: now,
     reason: 'registered',
     health: 'unknown',
+    healthChangedAt: null,
     registered: { field: 'registered', generation: 0, attemptId: 'registered' },
     grant: null,
     authorizations: [],

@@ -1,5 +1,7 @@
 import type { ICredentialDataDecryptedObject, IDataObject, IHttpRequestOptions } from 'n8n-workflow';
 import type { CredentialHandle, EngineClient } from '../client.ts';
+import { noHeaders } from '../directory-handle.ts';
+import type { Material } from '../protocols/protocol.ts';
 import { openedClient } from './engine-registry.ts';
 import { toHostError } from './errors.ts';
 import { generationIn, MARKER_PROPERTY, markerOf } from './marker.ts';
@@ -33,29 +35,41 @@ export interface RequestAuthentication {
  */
 export function authenticationThrough(source: CredentialSource, options: AdapterOptions = {}): RequestAuthentication {
   const client = options.client ?? openedClient;
-  const handleOf = async (data: CredentialData) => source.handle(await client(), data);
+  const context: Context = {
+    type: source.type,
+    handleOf: async (data) => source.handle(await client(), data),
+    carried: new WeakMap(),
+  };
   return {
-    preAuthentication: (data) => translated(async () => reportFailure(data, handleOf)),
-    authenticate: (data, request) => translated(async () => authenticate(data, request, source.type, handleOf)),
+    preAuthentication: (data) => translated(async () => reportFailure(data, context)),
+    authenticate: (data, request) => translated(async () => authenticate(data, request, context)),
   };
 }
 
-type HandleOf = (data: CredentialData) => Promise<CredentialHandle>;
+interface Context {
+  readonly type: string;
+  readonly handleOf: (data: CredentialData) => Promise<CredentialHandle>;
+  /** What the request with these values carried. */
+  readonly carried: WeakMap<CredentialData, Material['headers']>;
+}
 
 /**
  * Called before the first request (no marker yet: nothing to do, nothing for n8n to store), and after any failed one.
  * n8n repeats the request only when a marker comes back, so it gets one only if there is other material to try; otherwise
  * it shows what the API answered.
  */
-async function reportFailure(data: CredentialData, handleOf: HandleOf): Promise<IDataObject> {
+async function reportFailure(data: CredentialData, { handleOf, carried }: Context): Promise<IDataObject> {
   const marker = data[MARKER_PROPERTY];
   if (typeof marker !== 'string' || marker === '') return {};
   const handle = await handleOf(data);
   const generation = generationIn(marker, handle.id);
   if (generation === null) return { [MARKER_PROPERTY]: markerOf(handle.id, await handle.generation()) };
   const { decision, generation: current } = await handle.reportRejected(generation);
-  if (decision === 'refreshed' || decision === 'alreadyRefreshed')
-    return { [MARKER_PROPERTY]: markerOf(handle.id, current) };
+  if (decision === 'refreshed' || decision === 'alreadyRefreshed') {
+    // The same password once more would only be another try that counts towards a lockout.
+    const isOther = !isSame((await handle.use()).headers, carried.get(data));
+    return isOther ? { [MARKER_PROPERTY]: markerOf(handle.id, current) } : {};
+  }
   // Why there is no other material says more than the answer of the API.
   if (decision === 'notRefreshed') await handle.use();
   return {};
@@ -64,14 +78,15 @@ async function reportFailure(data: CredentialData, handleOf: HandleOf): Promise<
 async function authenticate(
   data: CredentialData,
   request: IHttpRequestOptions,
-  type: string,
-  handleOf: HandleOf,
+  { type, handleOf, carried }: Context,
 ): Promise<IHttpRequestOptions> {
   data[MARKER_PROPERTY] = '';
   const handle = await handleOf(data);
   const signal = request.abortSignal instanceof AbortSignal ? { signal: request.abortSignal } : {};
   const material = await handle.use({ usedBy: { kind: 'n8n', id: type }, ...signal });
+  if (material.directory !== undefined) throw noHeaders();
   data[MARKER_PROPERTY] = markerOf(handle.id, material.generation);
+  carried.set(data, material.headers);
   return withHeaders(request, material.headers);
 }
 
@@ -80,6 +95,11 @@ function withHeaders(request: IHttpRequestOptions, headers: Readonly<Record<stri
   const replaced = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
   const kept = Object.entries(request.headers ?? {}).filter(([name]) => !replaced.has(name.toLowerCase()));
   return { ...request, headers: { ...Object.fromEntries(kept), ...headers } };
+}
+
+function isSame(headers: Material['headers'], carried: Material['headers'] = {}): boolean {
+  const names = Object.keys(headers);
+  return names.length === Object.keys(carried).length && names.every((name) => headers[name] === carried[name]);
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {

@@ -1,9 +1,12 @@
 import type { ICredentialDataDecryptedObject, ICredentialsDecrypted, INodeCredentialTestResult } from 'n8n-workflow';
 import type { EngineClient } from '../client.ts';
 import type { TestResult } from '../protocols/protocol.ts';
-import { managedCredential, oauth2Entry, operatorOf } from './credential-sources.ts';
+import { basicEntry } from './basic-entry.ts';
+import { managedCredential, operatorOf } from './credential-sources.ts';
 import { openedClient } from './engine-registry.ts';
 import { describeError } from './errors.ts';
+import { ldapEntry } from './ldap-entry.ts';
+import { oauth2Entry } from './oauth2-entry.ts';
 
 type Client = () => Promise<EngineClient>;
 type CredentialTest = (credential: ICredentialsDecrypted) => Promise<INodeCredentialTestResult>;
@@ -14,15 +17,23 @@ type CredentialTest = (credential: ICredentialsDecrypted) => Promise<INodeCreden
  */
 export function credentialTests(
   client: Client = openedClient,
-): Record<'oauth2' | 'managed' | 'access', CredentialTest> {
+): Record<'oauth2' | 'basic' | 'ldap' | 'managed' | 'access', CredentialTest> {
   return {
     oauth2: guarded(async ({ name, data }) => {
       const handle = await (await client()).adopted(oauth2Entry(data, name));
       return resultOf(await handle.test());
     }),
+    basic: guarded(async ({ name, data }) => {
+      const handle = await (await client()).adopted(basicEntry(data, name));
+      return resultOf(await handle.test(UNLESS_JUST_DONE));
+    }),
+    ldap: guarded(async ({ name, data }) => {
+      const handle = await (await client()).adopted(ldapEntry(data, name));
+      return resultOf(await handle.test(UNLESS_JUST_DONE));
+    }),
     managed: guarded(async ({ data }) => {
       const handle = await managedCredential.handle(await client(), data);
-      return resultOf(await handle.test());
+      return resultOf(await (handle.protocol === 'oauth2' ? handle.test() : handle.test(UNLESS_JUST_DONE)));
     }),
     access: guarded(async ({ data }) => {
       await operatorOf(await client(), data);
@@ -30,6 +41,9 @@ export function credentialTests(
     }),
   };
 }
+
+/** The editor tests more often than people press its button, and where a test is a login each refused one counts. */
+const UNLESS_JUST_DONE = { cached: true };
 
 interface Entered {
   readonly name: string;

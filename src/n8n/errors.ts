@@ -1,4 +1,4 @@
-import { NodeApiError, NodeOperationError, UserError, type INode } from 'n8n-workflow';
+import { NodeApiError, NodeOperationError, UserError, type INode, type INodeExecutionData } from 'n8n-workflow';
 import { ERROR_CATALOGUE, toCredentialError, type CredentialError } from '../errors.ts';
 
 /** What n8n shows of an error: `message` everywhere, `description` in executions. Both are stored with the execution. */
@@ -25,10 +25,25 @@ export function toNodeError(node: INode, error: unknown, itemIndex: number): Nod
     : new NodeOperationError(node, message, { description, itemIndex });
 }
 
+/** For triggers, which have no item: what a person has to do before the workflow can be active. */
+export function toTriggerError(node: INode, error: unknown): NodeOperationError {
+  const { message, description } = shown(toCredentialError(error));
+  return new NodeOperationError(node, message, { description });
+}
+
 /** The item that a failed one becomes with "Continue On Fail". */
 export function failedItem(error: unknown): { error: string; code: string; action: string } {
   const { message, code, action } = toCredentialError(error);
   return { error: message, code, action };
+}
+
+/**
+ * The same with what n8n needs to know where it goes. To the error output it sends what has an `error`; in the regular output
+ * it would replace the item by that error's message, and code and action would be lost.
+ */
+export function failedOutput(node: INode, error: unknown, itemIndex: number): INodeExecutionData {
+  const item = { json: failedItem(error), pairedItem: { item: itemIndex } };
+  return node.onError === 'continueErrorOutput' ? { ...item, error: toNodeError(node, error, itemIndex) } : item;
 }
 
 /** The one line that a credential test shows. */

@@ -1,5 +1,6 @@
 import type { INodeProperties } from 'n8n-workflow';
-import { generationMarker } from './properties.ts';
+import { clientProof, grantFields, providerField } from './oauth2-grant-properties.ts';
+import { generationMarker, textField } from './properties.ts';
 
 const ADVANCED = { show: { advanced: [true] } };
 
@@ -10,23 +11,30 @@ const grant: INodeProperties[] = [
     type: 'options',
     options: [
       { name: 'Client Credentials', value: 'client_credentials', description: 'The client acts for itself' },
+      { name: 'JWT Bearer', value: 'jwt_bearer', description: 'An assertion is signed for each token (RFC 7523)' },
       {
         name: 'Refresh Token',
         value: 'refresh_token',
         description: 'A person authorized the client, and there is a refresh token',
       },
+      { name: 'Token Exchange', value: 'token_exchange', description: 'A token is traded for another (RFC 8693)' },
     ],
     default: 'client_credentials',
+    description:
+      'How the token is got. For a person who signs in, register the credential with "credlife" and use a Managed Credential.',
   },
+  providerField,
   {
     displayName: 'Endpoints From',
     name: 'endpointSource',
     type: 'options',
     options: [
       { name: 'Issuer', value: 'issuer', description: 'The authorization server publishes its endpoints' },
+      { name: 'Provider', value: 'provider', description: 'What is known of the provider above' },
       { name: 'Token Endpoint', value: 'tokenEndpoint', description: 'The endpoint is entered here' },
     ],
     default: 'issuer',
+    description: 'Where the endpoints of the authorization server are from',
   },
   {
     displayName: 'Issuer',
@@ -45,20 +53,14 @@ const grant: INodeProperties[] = [
     required: true,
     default: '',
     placeholder: 'https://auth.example.com/token',
+    description: 'Where tokens are asked for. Nothing is discovered then.',
     displayOptions: { show: { endpointSource: ['tokenEndpoint'] } },
   },
 ];
 
 const client: INodeProperties[] = [
-  { displayName: 'Client ID', name: 'clientId', type: 'string', required: true, default: '' },
-  {
-    displayName: 'Client Secret',
-    name: 'clientSecret',
-    type: 'string',
-    typeOptions: { password: true },
-    required: true,
-    default: '',
-  },
+  textField('Client ID', 'clientId', 'Names the client at the authorization server', { required: true }),
+  ...clientProof,
   {
     displayName: 'Refresh Token',
     name: 'refreshToken',
@@ -78,17 +80,7 @@ const client: INodeProperties[] = [
     placeholder: 'read write',
     description: 'Separated by spaces. Leave it empty for what the authorization server grants by default.',
   },
-  {
-    displayName: 'Client Authentication',
-    name: 'clientAuthentication',
-    type: 'options',
-    options: [
-      { name: 'Basic Authentication Header', value: 'client_secret_basic' },
-      { name: 'Request Body', value: 'client_secret_post' },
-    ],
-    default: 'client_secret_basic',
-    description: 'How client ID and client secret are sent to the authorization server',
-  },
+  ...grantFields,
 ];
 
 const confirmation: INodeProperties[] = [
@@ -100,17 +92,32 @@ const confirmation: INodeProperties[] = [
     default: '',
     displayOptions: ADVANCED,
   },
-  url('Introspection Endpoint', 'introspectionEndpoint', 'Says whether a token is active (RFC 7662)'),
-  url('Userinfo Endpoint', 'userinfoEndpoint', 'Answers 401 to a token that is not accepted any more'),
-  url(
+  text('Introspection Endpoint', 'introspectionEndpoint', 'Says whether a token is active (RFC 7662)'),
+  text('Userinfo Endpoint', 'userinfoEndpoint', 'Answers 401 to a token that is not accepted any more'),
+  text(
     'Test URL',
     'testUrl',
     'Any resource that answers 2xx to a good token and 401 to a bad one. Also used by the test.',
   ),
 ];
 
+const target: INodeProperties[] = [
+  text('Resources', 'resources', 'Resource indicators (RFC 8707), separated by commas: what the token is for'),
+  text('Audience', 'audience', 'The same for servers that call it so'),
+  textField(
+    'Client Assertion Audience',
+    'clientAssertionAudience',
+    '"aud" of what proves the client. Leave it empty for the issuer, or the token endpoint where there is none.',
+    {
+      displayOptions: {
+        show: { advanced: [true], clientAuthentication: ['private_key_jwt', 'client_secret_jwt'] },
+      },
+    },
+  ),
+];
+
 const dangerous: INodeProperties[] = [
-  url('Revocation Endpoint', 'revocationEndpoint', 'Ends the grant at the authorization server (RFC 7009)'),
+  text('Revocation Endpoint', 'revocationEndpoint', 'Ends the grant at the authorization server (RFC 7009)'),
   {
     displayName: 'Reuse Grace (Milliseconds)',
     name: 'reuseGraceMs',
@@ -151,10 +158,11 @@ export const oauth2Properties: INodeProperties[] = [
     description: 'Whether to use the settings below. While this is off, they have no effect.',
   },
   ...confirmation,
+  ...target,
   ...dangerous,
   generationMarker,
 ];
 
-function url(displayName: string, name: string, description: string): INodeProperties {
-  return { displayName, name, type: 'string', default: '', description, displayOptions: ADVANCED };
+function text(displayName: string, name: string, description: string): INodeProperties {
+  return textField(displayName, name, description, { displayOptions: ADVANCED });
 }

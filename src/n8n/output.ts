@@ -1,5 +1,6 @@
 import type { IDataObject } from 'n8n-workflow';
 import type { CredentialSummary, OperatorHandle } from '../client.ts';
+import type { FollowedEvent } from '../outbox/event-filter.ts';
 import type { TestResult } from '../protocols/protocol.ts';
 
 type UseReport = Awaited<ReturnType<OperatorHandle['use']>>;
@@ -20,6 +21,7 @@ export function credentialItem(summary: CredentialSummary): IDataObject {
     stateChangedAt: isoText(summary.stateChangedAt),
     reason: summary.reason,
     health: summary.health,
+    healthChangedAt: isoText(summary.healthChangedAt),
     generation: summary.generation,
     issuedAt: isoText(summary.issuedAt),
     expiresAt: isoText(summary.expiresAt),
@@ -62,6 +64,25 @@ function rotationItem({ failure, ...rotation }: CredentialSummary['rotation']): 
 /** What `use` says in n8n: that the credential is usable, until when, and nothing to use it with. */
 export function useItem({ id, state, expiresAt, generation }: UseReport): IDataObject {
   return { id, state, expiresAt: isoText(expiresAt), generation };
+}
+
+/** An event as an n8n item. `missedBefore`: events before this one were taken away before the trigger read them. */
+export function eventItem(event: FollowedEvent, missedBefore = false): IDataObject {
+  return {
+    eventId: event.eventId,
+    type: event.type,
+    credentialId: event.credentialId,
+    name: event.name,
+    ownerId: event.ownerId,
+    protocol: event.protocol,
+    tags: [...event.tags],
+    state: event.state,
+    reason: event.reason,
+    generation: event.generation,
+    at: isoText(event.at),
+    endsAt: isoText(event.endsAt ?? null),
+    missedBefore,
+  };
 }
 
 export function testItem(id: string, { success, message, details, testedAt }: TestResult): IDataObject {

@@ -10,9 +10,22 @@ export interface DirectorySearch {
   /** Where to start; by default the base DN of the settings. */
   readonly baseDn?: string;
   readonly scope?: 'base' | 'one' | 'sub';
-  /** RFC 4515; put values into it with `escapeLdapFilter`. */
+  /** RFC 4515; put values into it with `escapeLdapFilter`. What is no filter is `ERR_CONFIG_MALFORMED`, and nothing is sent. */
   readonly filter?: string;
   readonly attributes?: readonly string[];
+  /** At most so many entries, 1 or more; the server is asked for no further page. Absent: all, or an error above `maxEntries`. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a user is known by. */
+export type UserName = 'username' | 'mail' | 'userPrincipalName';
+
+export interface UserOptions {
+  /** What the name is. `username`, the default, is what the user filter of the settings says. */
+  readonly by?: UserName;
+  /** Also groups of groups; default: the setting `nestedGroups`. */
+  readonly nested?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -76,7 +89,7 @@ export interface Directory {
     options?: { readonly signal?: AbortSignal },
   ): Promise<Authentication>;
   /** The user of this name, without a password; `null` when there is none or more than one. */
-  getUser(username: string, options?: { readonly signal?: AbortSignal }): Promise<DirectoryUser | null>;
+  getUser(name: string, options?: UserOptions): Promise<DirectoryUser | null>;
   /** Groups that an entry is in, directly or (`nested`) through other groups. */
   groups(
     dn: string,

@@ -200,6 +200,8 @@ export interface TestResult {
     readonly metadata: Readonly<Record<string, string>>;
   };
   readonly testedAt: Date;
+  /** Nobody could say whether it is good: nothing is known against it, and its health stays. */
+  readonly inconclusive?: true | undefined;
 }
 
 /** At most `requests` requests in any window of `perMs`. */
@@ -221,6 +223,11 @@ export interface TestTraits {
    * itself once it may have been sent, and no schedule repeats one that failed.
    */
   readonly isLogin: boolean;
+  /**
+   * Somebody else makes the test and is asked how it went. When he cannot be asked, nothing is known of the credential, and its
+   * health stays. Absent: false.
+   */
+  readonly asksAnother?: boolean;
 }
 
 /** Whether the other side still accepts the material: its own word, or none to be had. */

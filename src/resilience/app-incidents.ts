@@ -8,6 +8,8 @@ import type { EndpointFacts, EndpointMemory } from './endpoint-memory.ts';
 const LOOK_AGAIN_MS = 600_000;
 /** How often one of them may find out by a request of its own. */
 const CHECK_AGAIN_MS = 3_600_000;
+/** How the id of a credential begins that a person typed into a host. */
+const ADOPTED = 'ad_';
 const REFUSALS = new Set<string>(['ERR_OAUTH2_INVALID_CLIENT']);
 
 const instant = z.iso.datetime().transform((text) => new Date(text));
@@ -95,8 +97,10 @@ function later(now: Date): Date {
   return new Date(now.getTime() + CHECK_AGAIN_MS);
 }
 
+/** Ids of adopted credentials are not for show: whoever typed the same secret is not told who did so before. The log says it. */
 function heldBack({ credentialId }: Incident): TransientError {
-  return new TransientError('ERR_APP_REFUSED', `The app of this credential is refused, first for ${credentialId}.`, {
+  const first = credentialId.startsWith(ADOPTED) ? 'another credential' : credentialId;
+  return new TransientError('ERR_APP_REFUSED', `The app of this credential is refused, first for ${first}.`, {
     retryAfterMs: LOOK_AGAIN_MS,
   });
 }

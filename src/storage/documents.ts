@@ -5,6 +5,7 @@ import type { CredentialId } from '../lifecycle/credential.ts';
 import type {
   DeliveryState,
   EndpointState,
+  FollowerState,
   LedgerStore,
   NoticeEpisode,
   PendingRevocation,
@@ -13,7 +14,8 @@ import type {
 } from './ledger.ts';
 import { instantText, requireId, requireText, TEXT_LIMITS } from './texts.ts';
 
-export type DocumentKind = 'consumed' | 'delivery' | 'endpoint' | 'notice' | 'revocation' | 'test' | 'webhook';
+export type DocumentKind =
+  'consumed' | 'delivery' | 'endpoint' | 'follower' | 'notice' | 'revocation' | 'test' | 'webhook';
 
 /** One small document of the ledger. `revision` counts its writes. */
 export interface LedgerDocument {
@@ -152,6 +154,24 @@ export abstract class DocumentLedger implements LedgerStore {
     if (expectedRevision === 0) return this.documents.insertDocument(document);
     return this.documents.replaceDocument(document, expectedRevision);
   }
+
+  async getFollower(followerId: string): Promise<FollowerState | null> {
+    const found = await this.documents.getDocument({ kind: 'follower', subject: followerId, item: '' });
+    return found && parseBody(followerSchema, found.body);
+  }
+
+  async compareAndSetFollower(state: FollowerState, expectedRevision: number): Promise<boolean> {
+    if (state.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
+    requireId('followerId', state.followerId, TEXT_LIMITS.key);
+    const name = { kind: 'follower', subject: state.followerId, item: '' } as const;
+    const document = { ...documentOf(name, state, state.revision), dueAt: instantText('forgetAt', state.forgetAt) };
+    if (expectedRevision === 0) return this.documents.insertDocument(document);
+    return this.documents.replaceDocument(document, expectedRevision);
+  }
+
+  async forgetFollowers(now: Date): Promise<number> {
+    return this.documents.deleteDueDocuments('follower', instantText('now', now));
+  }
 }
 
 /** The kinds that belong to a credential and go with its record. A pending revocation stays: it is a debt to the other side. */
@@ -212,6 +232,7 @@ const testSchema = z.strictObject({
       metadata: z.custom<Record<string, string>>(isTexts),
     }),
     testedAt: instant,
+    inconclusive: z.literal(true).optional(),
   }),
 });
 
@@ -236,6 +257,16 @@ const deliverySchema = z.strictObject({
   missed: z.int().nonnegative(),
   lastDeliveredAt: instant.nullable(),
   failure: z.string().nullable(),
+});
+
+const followerSchema = z.strictObject({
+  followerId: z.string(),
+  revision: z.int().positive(),
+  cursor: z.int().nonnegative(),
+  ahead: z.array(z.string()),
+  prunedThrough: z.int().nonnegative(),
+  missed: z.boolean(),
+  forgetAt: instant,
 });
 
 function isTexts(value: unknown): boolean {

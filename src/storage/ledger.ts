@@ -83,6 +83,22 @@ export interface DeliveryState {
   readonly failure: string | null;
 }
 
+/** How far somebody has got who follows the events under a name. One writer wins: compare-and-set on `revision`. */
+export interface FollowerState {
+  readonly followerId: string;
+  readonly revision: number;
+  /** Of the last event that, with all before it, needs not be given to him any more. */
+  readonly cursor: number;
+  /** Ids of later events that he has dealt with already. */
+  readonly ahead: readonly string[];
+  /** Up to where pruned events are known of. */
+  readonly prunedThrough: number;
+  /** Events were pruned before he got them, and he has not been told so yet. */
+  readonly missed: boolean;
+  /** When he is forgotten, unless he comes back before. */
+  readonly forgetAt: Date;
+}
+
 /** What must outlive a process besides the records. Every write is durable when it returns. */
 export interface LedgerStore {
   getEndpointState(endpoint: string): Promise<EndpointState | null>;
@@ -123,4 +139,10 @@ export interface LedgerStore {
   getDelivery(webhookId: string): Promise<DeliveryState | null>;
   /** Writes revision `expectedRevision + 1` (0: the first), or returns false and writes nothing. */
   compareAndSetDelivery(state: DeliveryState, expectedRevision: number): Promise<boolean>;
+
+  getFollower(followerId: string): Promise<FollowerState | null>;
+  /** Writes revision `expectedRevision + 1` (0: the first), or returns false and writes nothing. */
+  compareAndSetFollower(state: FollowerState, expectedRevision: number): Promise<boolean>;
+  /** Forgets followers whose `forgetAt` has passed. Returns how many. */
+  forgetFollowers(now: Date): Promise<number>;
 }

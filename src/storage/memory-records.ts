@@ -133,7 +133,7 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { now, except = [], among, interruptedOnly = false } = options;
+    const { now, except = [], among } = options;
     const { ms } = this.#clock.hostTime();
     const asked = among?.map((id) => this.#rows.get(id)).filter((row) => row !== undefined);
     const records = asked?.map((row) => parseRecord(row.text)) ?? this.#records();
@@ -143,10 +143,7 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
         dueAt: dueAtOf(record),
         rank: lifecycleStateOf(record.state) === 'refreshing' ? 0 : 1,
       }))
-      .filter(({ id, dueAt, rank }) => {
-        const isAsked = rank === 0 || !interruptedOnly;
-        return isAsked && dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms);
-      });
+      .filter(({ id, dueAt }) => dueAt !== null && dueAt <= now && !except.includes(id) && this.#isFree(id, ms));
     const inOrder = among
       ? found
       : found.sort((a, b) => a.rank - b.rank || Number(a.dueAt) - Number(b.dueAt) || compareTexts(a.id, b.id));

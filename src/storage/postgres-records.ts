@@ -169,15 +169,15 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
     if (options.among) return this.#claimAmong(options.among, options);
-    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false } = options;
+    const { limit, owner, leaseMs, now, except = [] } = options;
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
       `WITH interrupted AS MATERIALIZED (${DUE("state = 'refreshing'", '$2')}),
-       others AS MATERIALIZED (${DUE("state <> 'refreshing'", '($2::bigint - (SELECT count(*) FROM interrupted)) * $6::int')}),
+       others AS MATERIALIZED (${DUE("state <> 'refreshing'", '$2::bigint - (SELECT count(*) FROM interrupted)')}),
        due AS (SELECT id FROM interrupted UNION ALL SELECT id FROM others)
        UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
        FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
-      [now.toISOString(), limit, owner, leaseMs, except, interruptedOnly ? 0 : 1],
+      [now.toISOString(), limit, owner, leaseMs, except],
     );
     return rows.toSorted(compareUrgency).map((row) => claimOf(row, owner));
   }

@@ -147,8 +147,6 @@ export interface RecordStore extends LedgerStore {
     now: Date;
     /** Ids that the asker works on already, whatever became of its claims on them. */
     except?: readonly CredentialId[];
-    /** Takes nothing but interrupted refreshes; default false. */
-    interruptedOnly?: boolean;
     /** Only those of these ids, at most 1,000, that are still due and free; claimed in this order. */
     among?: readonly CredentialId[];
   }): Promise<Claim[]>;

@@ -1,8 +1,7 @@
 import type Database from 'better-sqlite3';
-import type { Clock } from '../ports.ts';
 import type { DocumentKind, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
-import { translated, translatedAsync } from './sqlite-errors.ts';
-import { patiently } from './sqlite-patience.ts';
+import { translated } from './sqlite-errors.ts';
+import type { SqliteWriter } from './sqlite-writer.ts';
 
 interface Row {
   readonly kind: DocumentKind;
@@ -21,7 +20,7 @@ const CHANGED = 'revision = @revision, due_at = @dueAt, body = @body';
 /** The ledger's documents in the table `documents`. */
 export class SqliteDocuments implements DocumentTable {
   readonly #db: Database.Database;
-  readonly #clock: Clock;
+  readonly #writer: SqliteWriter;
   readonly #select: Database.Statement<[DocumentName], Row>;
   readonly #insert: Database.Statement<[LedgerDocument]>;
   readonly #replace: Database.Statement<[LedgerDocument & { expectedRevision: number }]>;
@@ -31,9 +30,9 @@ export class SqliteDocuments implements DocumentTable {
   readonly #due: Database.Statement<[string, string, number], Row>;
   readonly #removeDue: Database.Statement<[string, string]>;
 
-  constructor(db: Database.Database, clock: Clock) {
+  constructor(db: Database.Database, writer: SqliteWriter) {
     this.#db = db;
-    this.#clock = clock;
+    this.#writer = writer;
     this.#select = db.prepare(`SELECT ${COLUMNS} FROM documents WHERE ${IS_NAMED}`);
     this.#insert = db.prepare(`${INSERT} ON CONFLICT DO NOTHING`);
     this.#replace = db.prepare(`UPDATE documents SET ${CHANGED} WHERE ${IS_NAMED} AND revision = @expectedRevision`);
@@ -52,19 +51,19 @@ export class SqliteDocuments implements DocumentTable {
   }
 
   async insertDocument(document: LedgerDocument): Promise<boolean> {
-    return this.#write(() => this.#insert.run(document).changes === 1);
+    return this.#writer.write(() => this.#insert.run(document).changes === 1);
   }
 
   async replaceDocument(document: LedgerDocument, expectedRevision: number): Promise<boolean> {
-    return this.#write(() => this.#replace.run({ ...document, expectedRevision }).changes === 1);
+    return this.#writer.write(() => this.#replace.run({ ...document, expectedRevision }).changes === 1);
   }
 
   async putDocument(document: LedgerDocument): Promise<void> {
-    await this.#write(() => this.#put.run(document));
+    await this.#writer.write(() => this.#put.run(document));
   }
 
   async deleteDocument(name: DocumentName): Promise<boolean> {
-    return this.#write(() => this.#remove.run(name).changes === 1);
+    return this.#writer.write(() => this.#remove.run(name).changes === 1);
   }
 
   async listDocuments(kind: DocumentKind, subject: string): Promise<LedgerDocument[]> {
@@ -76,11 +75,7 @@ export class SqliteDocuments implements DocumentTable {
   }
 
   async deleteDueDocuments(kind: DocumentKind, dueAt: string): Promise<number> {
-    return this.#write(() => this.#removeDue.run(kind, dueAt).changes);
-  }
-
-  async #write<T>(operation: () => T): Promise<T> {
-    return translatedAsync(this.#db.name, () => patiently(this.#clock, operation));
+    return this.#writer.write(() => this.#removeDue.run(kind, dueAt).changes);
   }
 
   #run<T>(operation: () => T): T {

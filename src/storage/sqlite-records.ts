@@ -29,8 +29,9 @@ import {
 import { SqliteDocuments } from './sqlite-documents.ts';
 import { listQuery } from './sqlite-list.ts';
 import { prepareStatements, type ClaimRow, type IndexStatements, type Statements } from './sqlite-statements.ts';
-import { translated, translatedAsync } from './sqlite-errors.ts';
-import { patiently } from './sqlite-patience.ts';
+import { translated } from './sqlite-errors.ts';
+import type { SqliteHolders } from './sqlite-holders.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
 import { requireStorable } from './texts.ts';
 
 /** Names in the table `meta`. */
@@ -39,6 +40,8 @@ const SEAL = 'seal';
 export const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 const PRUNED_THROUGH = 'pruned-through';
+/** How often the holders of interrupted refreshes are looked at. */
+const HOLDERS_MS = 250;
 
 /** Records, journal, claims, events and access keys in one SQLite database. Leases run on the host's boot-time clock. */
 export class SqliteRecordStore extends DocumentLedger implements RecordStore {
@@ -46,12 +49,21 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   readonly #db: Database.Database;
   readonly #clock: Clock;
   readonly #sql: Statements;
+  readonly #writer: SqliteWriter;
+  readonly #holders: SqliteHolders | null;
+  #heldLookedAtMs = Number.NEGATIVE_INFINITY;
   #ownWrites = 0;
   #seal: RecordSeal | null = null;
 
-  constructor(db: Database.Database, clock: Clock) {
+  /**
+   * @param parts.writer What all stores on `db` write through.
+   * @param parts.holders Which holders of claims live; without it a claim of a dead one lasts as long as its lease.
+   */
+  constructor(db: Database.Database, clock: Clock, parts: { writer?: SqliteWriter; holders?: SqliteHolders } = {}) {
     super();
-    this.documents = new SqliteDocuments(db, clock);
+    this.#writer = parts.writer ?? new SqliteWriter(db, clock);
+    this.#holders = parts.holders ?? null;
+    this.documents = new SqliteDocuments(db, this.#writer);
     this.#db = db;
     this.#clock = clock;
     this.#sql = prepareStatements(db);
@@ -134,18 +146,21 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
+    this.#holders?.appear(owner);
+    await this.#releaseClaimsOfDead();
     return this.#write(() => this.#claimNow(id, owner, leaseMs, this.#clock.hostTime()));
   }
 
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
-    const { limit, owner, leaseMs, now, except = [], interruptedOnly = false, among } = options;
+    const { limit, owner, leaseMs, now, except = [], among } = options;
     const findDue = (host: HostTime): string[] => {
       const asked = { now: now.toISOString(), epoch: host.epoch, hostMs: host.ms, except: JSON.stringify(except) };
       if (among) return this.#sql.dueAmong.all({ ...asked, limit, among: JSON.stringify(among) });
       const interrupted = this.#sql.interrupted.all({ ...asked, limit });
-      const left = interruptedOnly ? 0 : limit - interrupted.length;
+      const left = limit - interrupted.length;
       return left > 0 ? [...interrupted, ...this.#sql.due.all({ ...asked, limit: left })] : interrupted;
     };
+    this.#holders?.appear(owner);
     // A look without the write lock, which the asker would have to wait for: mostly nothing is due.
     if (this.#read(() => findDue(this.#clock.hostTime())).length === 0) return [];
     return this.#write(() => {
@@ -172,6 +187,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     const { now, limit } = options;
     const dying = new Date(now.getTime() + DYING_MS).toISOString();
     const endpoints = JSON.stringify(options.exceptEndpoints);
+    await this.#releaseClaimsOfDead();
     const { epoch, ms: hostMs } = this.#clock.hostTime();
     const asked = { now: now.toISOString(), dying, limit, endpoints, epoch, hostMs };
     const rows = this.#read(() => this.#sql.listDue.all(asked));
@@ -298,12 +314,26 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async close(): Promise<void> {
+    this.#writer.flush();
+    this.#holders?.close();
     this.#db.close();
   }
 
   #claimNow(id: CredentialId, owner: string, leaseMs: number, { epoch, ms }: HostTime): Claim | null {
     const row: ClaimRow | undefined = this.#sql.claim.get({ id, owner, epoch, hostMs: ms, until: ms + leaseMs });
     return row ? { credentialId: id, owner, fence: row.claim_fence } : null;
+  }
+
+  /** A refresh that its holder's death cut off is taken over at once: a token in doubt has little time. */
+  async #releaseClaimsOfDead(): Promise<void> {
+    const { epoch, ms: hostMs } = this.#clock.hostTime();
+    if (this.#holders === null || hostMs - this.#heldLookedAtMs < HOLDERS_MS) return;
+    this.#heldLookedAtMs = hostMs;
+    for (const owner of this.#read(() => this.#sql.refreshing.all({ epoch, hostMs }))) {
+      await this.#holders.ifDead(owner, async () => {
+        await this.#write(() => this.#sql.releaseAll.run(owner));
+      });
+    }
   }
 
   #writeIndexes(record: CredentialRecord): void {
@@ -324,10 +354,12 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     return translated(this.#db.name, operation);
   }
 
-  async #write<T>(operation: () => T): Promise<T> {
-    this.#ownWrites += 1;
-    const transaction = this.#db.transaction(operation);
-    return translatedAsync(this.#db.name, () => patiently(this.#clock, () => transaction.immediate()));
+  #write<T>(operation: () => T): Promise<T> {
+    return this.#writer.write(() => {
+      // Not before: whoever sees the new mark must find what was written.
+      this.#ownWrites += 1;
+      return operation();
+    });
   }
 }
 

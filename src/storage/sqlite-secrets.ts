@@ -11,8 +11,8 @@ import {
   type SecretListing,
 } from './secret-listing.ts';
 import type { SecretFilter, SecretKey, SecretMetadata, SecretPage, SecretStore } from './secret-store.ts';
-import { translated, translatedAsync } from './sqlite-errors.ts';
-import { patiently } from './sqlite-patience.ts';
+import { translated } from './sqlite-errors.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
 
 interface SecretRow {
   readonly credential_id: string;
@@ -31,16 +31,16 @@ const LABEL = 'owner_id, scope_id, protocol, expires_at, metadata';
 /** Sealed envelopes in the table `secrets`. */
 export class SqliteSecretStore implements SecretStore {
   readonly #db: Database.Database;
-  readonly #clock: Clock;
+  readonly #writer: SqliteWriter;
   readonly #insert: Database.Statement<[...Name, Buffer, ...Label]>;
   readonly #select: Database.Statement<Name, Buffer>;
   readonly #remove: Database.Statement<Name>;
   readonly #list: Database.Statement<[string], SecretRow>;
   readonly #relabel: Database.Statement<[...Label, ...Name]>;
 
-  constructor(db: Database.Database, clock: Clock) {
+  constructor(db: Database.Database, clock: Clock, writer = new SqliteWriter(db, clock)) {
     this.#db = db;
-    this.#clock = clock;
+    this.#writer = writer;
     this.#insert = db.prepare(
       `INSERT INTO secrets (${NAME}, envelope, ${LABEL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     );
@@ -54,7 +54,7 @@ export class SqliteSecretStore implements SecretStore {
 
   async putIfAbsent(key: SecretKey, envelope: Buffer, metadata?: SecretMetadata): Promise<boolean> {
     requireSecretStorable(key, metadata ?? null);
-    return this.#write(() => this.#insert.run(...partsOf(key), envelope, ...labelOf(metadata)).changes === 1);
+    return this.#writer.write(() => this.#insert.run(...partsOf(key), envelope, ...labelOf(metadata)).changes === 1);
   }
 
   async get(key: SecretKey): Promise<Buffer | null> {
@@ -62,7 +62,7 @@ export class SqliteSecretStore implements SecretStore {
   }
 
   async delete(key: SecretKey): Promise<void> {
-    await this.#write(() => this.#remove.run(...partsOf(key)));
+    await this.#writer.write(() => this.#remove.run(...partsOf(key)));
   }
 
   async list(credentialId: string): Promise<SecretKey[]> {
@@ -81,11 +81,7 @@ export class SqliteSecretStore implements SecretStore {
 
   async updateMetadata(key: SecretKey, metadata: SecretMetadata): Promise<boolean> {
     requireSecretStorable(key, metadata);
-    return this.#write(() => this.#relabel.run(...labelOf(metadata), ...partsOf(key)).changes === 1);
-  }
-
-  async #write<T>(operation: () => T): Promise<T> {
-    return translatedAsync(this.#db.name, () => patiently(this.#clock, operation));
+    return this.#writer.write(() => this.#relabel.run(...labelOf(metadata), ...partsOf(key)).changes === 1);
   }
 
   #run<T>(operation: () => T): T {

@@ -35,6 +35,9 @@ export interface Statements {
   readonly due: Database.Statement<[Named], string>;
   readonly renew: Database.Statement<[Named]>;
   readonly release: Database.Statement<[string, number]>;
+  /** Who holds claims on refreshes under way. */
+  readonly refreshing: Database.Statement<[Named], string>;
+  readonly releaseAll: Database.Statement<[string]>;
   readonly dueAmong: Database.Statement<[Named], string>;
   readonly listDue: Database.Statement<[Named], DueRow>;
   readonly countAtEndpoint: Database.Statement<[string], number>;
@@ -88,6 +91,15 @@ export function prepareStatements(db: Database.Database): Statements {
        WHERE id = @id AND ${IS_FREE} RETURNING claim_fence`,
     ),
     ...dueStatements(db),
+    refreshing: db
+      .prepare<[Named], string>(
+        `SELECT DISTINCT claim_owner FROM records
+         WHERE state = 'refreshing' AND claim_owner IS NOT NULL AND claim_epoch = @epoch AND claim_until > @hostMs`,
+      )
+      .pluck(),
+    releaseAll: db.prepare<[string]>(
+      "UPDATE records SET claim_owner = NULL WHERE state = 'refreshing' AND claim_owner = ?",
+    ),
     interrupted: dueStatement(db, "state = 'refreshing'"),
     due: dueStatement(db, "state <> 'refreshing'"),
     renew: db.prepare<[Named]>(

@@ -3,10 +3,12 @@ import Database from 'better-sqlite3';
 import type { Clock } from '../ports.ts';
 import { backupSqlite } from './sqlite-backup.ts';
 import { translated } from './sqlite-errors.ts';
+import { SqliteHolders } from './sqlite-holders.ts';
 import { BLOCKING_MS } from './sqlite-patience.ts';
 import { SqliteRecordStore } from './sqlite-records.ts';
 import { migrate, requireOurs } from './sqlite-schema.ts';
 import { SqliteSecretStore } from './sqlite-secrets.ts';
+import { SqliteWriter } from './sqlite-writer.ts';
 import type { Stores } from './stores.ts';
 
 export type { Stores } from './stores.ts';
@@ -23,9 +25,11 @@ export function openSqlite(path: string, clock: Clock): Stores {
   const db = openSqliteDatabase(path);
   // From here on writes wait without holding up everything else; a refresh in flight has 4 s of claim at a time.
   db.pragma(`busy_timeout = ${String(BLOCKING_MS)}`);
+  const writer = new SqliteWriter(db, clock);
+  const holders = path === 'memory' ? {} : { holders: new SqliteHolders(path) };
   return {
-    records: new SqliteRecordStore(db, clock),
-    secrets: new SqliteSecretStore(db, clock),
+    records: new SqliteRecordStore(db, clock, { writer, ...holders }),
+    secrets: new SqliteSecretStore(db, clock, writer),
     backup: (file) => backupSqlite(db, file),
   };
 }

@@ -80,6 +80,17 @@ const GOOD: [string, Case][] = [
   ],
 ];
 
+GOOD.push([
+  'a grant without grace whose request came in after the death of its sender',
+  caseOf(0, {
+    log: [use(1.005, {}), reuse(26)],
+    families: [family(at(26))],
+    credentials: [ambiguous],
+    journal: [healingAt(26)],
+    blows: [killed(1)],
+  }),
+]);
+
 const cutOffAt = (seconds: number) => ({ ...healingAt(seconds), phase: 'sent' });
 GOOD.push([
   'a grant lost in spite of grace, to blows at two holders in a row',

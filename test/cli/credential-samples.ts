@@ -23,6 +23,7 @@ export function sampleCredential(changes: Partial<CredentialSummary> = {}): Cred
     stateChangedAt: inSeconds(-30),
     reason: 'refreshed',
     health: 'healthy',
+    healthChangedAt: inSeconds(-30),
     generation: 1,
     issuedAt: inSeconds(-30),
     expiresAt: inSeconds(30),

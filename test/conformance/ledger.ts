@@ -1,6 +1,7 @@
 import type {
   DeliveryState,
   EndpointState,
+  FollowerState,
   LedgerStore,
   PendingRevocation,
   StoredWebhook,
@@ -90,6 +91,28 @@ export function ledgerConformance(store: () => LedgerStore): void {
       await store().putTest(test);
       await store().putTest({ ...test, generation: 2 });
       expect(await store().getTest('cr_1')).toEqual({ ...test, generation: 2 });
+    });
+
+    it('keeps how far a follower of the events got, by compare-and-set, until he is forgotten', async () => {
+      const follower: FollowerState = {
+        ...{ followerId: 'n8n/one', revision: 1, cursor: 7, ahead: ['ev_9'], prunedThrough: 3, missed: true },
+        forgetAt: secondsAfter(NOW, 60),
+      };
+      expect(await store().getFollower('n8n/one')).toBeNull();
+      expect(await store().compareAndSetFollower(follower, 0)).toBe(true);
+      expect(await store().compareAndSetFollower(follower, 0)).toBe(false);
+      expect(await store().compareAndSetFollower({ ...follower, revision: 3 }, 2)).toBe(false);
+      const next = { ...follower, revision: 2, cursor: 9, ahead: [], forgetAt: secondsAfter(NOW, 90) };
+      expect(await store().compareAndSetFollower(next, 1)).toBe(true);
+      expect(await store().compareAndSetFollower({ ...follower, followerId: 'n8n/two' }, 0)).toBe(true);
+      expect(await store().forgetFollowers(secondsAfter(NOW, 59))).toBe(0);
+      expect(await store().forgetFollowers(secondsAfter(NOW, 60))).toBe(1);
+      expect(await store().getFollower('n8n/two')).toBeNull();
+      expect(await store().getFollower('n8n/one')).toEqual(next);
+      await expect(store().compareAndSetFollower(next, 4)).rejects.toThrow(TypeError);
+      await expect(store().compareAndSetFollower({ ...follower, followerId: '' }, 0)).rejects.toMatchObject({
+        code: 'ERR_CONFIG_MALFORMED',
+      });
     });
 
     it('keeps webhooks, and how far each was served by compare-and-set', async () => {

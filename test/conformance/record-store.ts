@@ -145,8 +145,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         const taken = async (overrides: object) =>
           (await store.claimDue({ ...options, ...overrides })).map((claim) => claim.credentialId);
         expect(await taken({ limit: 1 })).toEqual(['died-first']);
-        expect(await taken({ interruptedOnly: true })).toEqual(['died-later']);
-        expect(await taken({ interruptedOnly: true })).toEqual([]);
+        expect(await taken({ limit: 1 })).toEqual(['died-later']);
         expect(await taken({})).toEqual(['overdue', id]);
         expect(await taken({ now: secondsAfter(NOW, 2), except: ['waits-its-time'] })).toEqual([]);
         expect(await taken({ now: secondsAfter(NOW, 2) })).toEqual(['waits-its-time']);

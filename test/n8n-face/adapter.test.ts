@@ -3,6 +3,7 @@ import type { ICredentialDataDecryptedObject } from 'n8n-workflow';
 import { ConfigurationError, ReauthorizationRequiredError } from '../../src/errors.ts';
 import { authenticationThrough } from '../../src/n8n/adapter.ts';
 import { MARKER_PROPERTY, markerOf } from '../../src/n8n/marker.ts';
+import type { Directory } from '../../src/protocols/directory.ts';
 import { FakeCredential } from './fake-client.ts';
 import { type Api, Host } from './host.ts';
 
@@ -24,6 +25,13 @@ const NO_CLIENT = {
   managed: () => Promise.reject(new Error('unexpected')),
   operator: () => Promise.reject(new Error('unexpected')),
 };
+
+/** Its material stays the same, whatever is refreshed. */
+class Password extends FakeCredential {
+  override get token(): string {
+    return 'password';
+  }
+}
 
 /** An API that takes the token of one generation only. */
 function takes(generation: number): Api {
@@ -80,6 +88,15 @@ describe('authenticate', () => {
       description: 'Check client id, client secret and the way of client authentication at the authorization server.',
     });
     await expect(failure).rejects.not.toHaveProperty('cause');
+  });
+
+  it('refuses what has no headers, instead of sending a request without authentication', async () => {
+    const credential = new FakeCredential();
+    const directory = {} as Directory;
+    credential.use = () => Promise.resolve({ headers: {}, directory, expiresAt: null, generation: 1 });
+    await expect(typeWith(credential).authenticate({}, REQUEST)).rejects.toMatchObject({
+      message: expect.stringContaining('[ERR_CREDENTIAL_PROTOCOL_MISMATCH]'),
+    });
   });
 
   it('says an engine that does not open in the same way', async () => {
@@ -151,6 +168,14 @@ describe('a request of n8n', () => {
       message: 'The grant was revoked. [ERR_OAUTH2_INVALID_GRANT]',
     });
     expect(host.sent).toBe(1);
+  });
+
+  it('is not repeated when what a refresh brought is the same password: another try would count', async () => {
+    const credential = new Password();
+    const host = hostWith(credential, () => 401);
+    await Promise.all(twenty.map(() => expect(host.request(REQUEST)).rejects.toMatchObject({ status: 401 })));
+    expect(host).toMatchObject({ sent: 20, writes: 0 });
+    expect(credential.current).toBeGreaterThan(1);
   });
 
   it('that never got material is not reported as rejected', async () => {

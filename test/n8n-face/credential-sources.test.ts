@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { NodeHelpers, type ICredentialDataDecryptedObject } from 'n8n-workflow';
-import { managedCredential, oauth2Entry } from '../../src/n8n/credential-sources.ts';
+import { managedCredential } from '../../src/n8n/credential-sources.ts';
+import { oauth2Entry } from '../../src/n8n/oauth2-entry.ts';
 import { oauth2Properties } from '../../src/n8n/oauth2-properties.ts';
 import { parseOAuth2Config, parseOAuth2Secret } from '../../src/protocols/oauth2/config.ts';
 import { FakeClient } from './fake-client.ts';

@@ -37,6 +37,22 @@ describe('the test of a credential', () => {
     });
   });
 
+  it('takes a fresh answer where a test is a login, and asks where it presents a token', async () => {
+    const asked = async (kind: 'oauth2' | 'basic' | 'ldap' | 'managed', protocol: string) => {
+      const client = new FakeClient();
+      client.credential.protocol = protocol;
+      const data = { ...OAUTH2, credentialId: 'adopted-1', accessKey: 'right key' };
+      await credentialTests(() => Promise.resolve(client))[kind](entered(data));
+      return client.credential.tests;
+    };
+    const [fresh, made] = [[{ cached: true }], [undefined]];
+    expect(await asked('oauth2', 'oauth2')).toEqual(made);
+    expect(await asked('managed', 'oauth2')).toEqual(made);
+    expect(await asked('managed', 'ldap')).toEqual(fresh);
+    expect(await asked('ldap', 'ldap')).toEqual(fresh);
+    expect(await asked('basic', 'basic')).toEqual(fresh);
+  });
+
   it('takes a managed credential with its key, and refuses every other alike', async () => {
     const { managed } = credentialTests(() => Promise.resolve(new FakeClient()));
     const [good, wrongKey, unknown] = await Promise.all([
@@ -49,11 +65,11 @@ describe('the test of a credential', () => {
     expect(wrongKey.message).toContain('ERR_ACCESS_DENIED');
   });
 
-  it.each(['oauth2', 'managed', 'access'] as const)('of kind %s never throws', async (kind) => {
+  it.each(['oauth2', 'basic', 'ldap', 'managed', 'access'] as const)('of kind %s never throws', async (kind) => {
     const closed = credentialTests(() => Promise.reject(new Error('the engine does not open')));
     const open = credentialTests(() => Promise.resolve(new FakeClient()));
     const results = [await closed[kind](entered({})), await closed[kind](entered(undefined))];
-    if (kind !== 'oauth2') results.push(await open[kind](entered(undefined)));
+    if (kind === 'managed' || kind === 'access') results.push(await open[kind](entered(undefined)));
     for (const result of results)
       expect(result).toMatchObject({ status: 'Error', message: expect.stringContaining('ERR_') });
   });

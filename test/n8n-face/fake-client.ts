@@ -1,17 +1,24 @@
 import type {
   AdoptedEntry,
   CredentialHandle,
+  DirectoryHandle,
   EngineClient,
   OperatorHandle,
   RejectionDecision,
 } from '../../src/client.ts';
+import { noDirectory } from '../../src/directory-handle.ts';
 import { AccessError } from '../../src/errors.ts';
 import type { TestResult } from '../../src/protocols/protocol.ts';
 
 /** An engine reduced to what its client shows: one credential, its generation, and what it was asked. */
 export class FakeCredential implements CredentialHandle {
   readonly id: string;
+  protocol = 'oauth2';
+  /** What it answers as a directory; without it, it is none. */
+  directoryHandle: DirectoryHandle | null = null;
   current = 1;
+  /** Options of the tests that were asked for. */
+  readonly tests: unknown[] = [];
   /** Generations that were reported as rejected, in order. */
   readonly reported: number[] = [];
   /** What the other side says when it is asked about the current generation. */
@@ -33,6 +40,12 @@ export class FakeCredential implements CredentialHandle {
     return { headers: { authorization: `Bearer ${this.token}` }, expiresAt: null, generation: this.current };
   };
 
+  async directory(): Promise<DirectoryHandle> {
+    if (this.failure) throw this.failure;
+    if (this.directoryHandle === null) throw noDirectory();
+    return this.directoryHandle;
+  }
+
   async generation(): Promise<number> {
     return this.current;
   }
@@ -46,7 +59,8 @@ export class FakeCredential implements CredentialHandle {
     return this.#decided('refreshed');
   }
 
-  async test(): Promise<TestResult> {
+  async test(options?: { readonly cached?: boolean }): Promise<TestResult> {
+    this.tests.push(options);
     if (this.failure) throw this.failure;
     const details = { latencyMs: 1, endpoint: 'https://auth.example.com', permissionsVerified: [], metadata: {} };
     return { success: true, message: 'auth.example.com accepts the access token.', details, testedAt: new Date(0) };

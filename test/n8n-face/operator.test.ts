@@ -20,6 +20,7 @@ function summary(id: string, name = id): CredentialSummary {
     stateChangedAt: AT,
     reason: 'grantRefused',
     health: 'unknown',
+    healthChangedAt: null,
     generation: 3,
     issuedAt: AT,
     expiresAt: null,
@@ -55,8 +56,9 @@ function listing(ids: readonly string[], pageSize: number) {
   const unused = () => Promise.reject(new Error('not asked for'));
   const reading = { list, get: unused, use: unused, test: unused } as const;
   const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
+  const following = { follow: unused, newestEvent: unused };
   const rotating = { rotate: unused, rollback: unused };
-  const operator: OperatorHandle = { ...reading, ...writing, ...rotating };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating, ...following };
   return { operator, asked };
 }
 

@@ -7,7 +7,13 @@ import { n8nFolder } from '../../scripts/bootstrap/toolchain.cjs';
 import { installPackage } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
 
-const CREDENTIAL_TYPES = ['credentialLifecycleAccessApi', 'lifecycleOAuth2Api', 'managedCredentialApi'];
+const CREDENTIAL_TYPES = [
+  'credentialLifecycleAccessApi',
+  'lifecycleBasicApi',
+  'lifecycleLdapApi',
+  'lifecycleOAuth2Api',
+  'managedCredentialApi',
+];
 
 const folder = mkdtempSync(path.join(tmpdir(), 'credlife-hook-'));
 const VERDICT = path.join(folder, 'verdict.json');

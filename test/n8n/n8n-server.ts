@@ -14,6 +14,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const OWNER = { email: 'owner@example.com', firstName: 'Olive', lastName: 'Owner', password: 'Loopback-only-1' };
 
 const credentialReply = z.object({ data: z.object({ id: z.string() }) });
+const apiKeyReply = z.object({ data: z.object({ rawApiKey: z.string() }) });
 const testReply = z.object({ data: z.object({ status: z.enum(['OK', 'Error']), message: z.string().default('') }) });
 const workflowReply = z.object({ data: z.object({ id: z.string(), versionId: z.string() }) });
 const runReply = z.object({ data: z.object({ executionId: z.string() }) });
@@ -160,6 +161,12 @@ export class N8nServer {
     const { id, name, type } = credential;
     const body = { credentials: { id, name, type, data } };
     return testReply.parse(await this.request('POST', '/rest/credentials/test', body)).data;
+  }
+
+  /** Issues a key for the public API, with these scopes and no end. */
+  async createApiKey(scopes: readonly string[]): Promise<string> {
+    const body = { label: `Key ${scopes.join(' ')}`.slice(0, 50), scopes, expiresAt: null };
+    return apiKeyReply.parse(await this.request('POST', '/rest/api-keys', body)).data.rawApiKey;
   }
 
   // ---- workflows

@@ -26,8 +26,9 @@ export class World {
 
   /** Tokens live an hour unless told otherwise, so that nothing but the tests asks for new ones. */
   static async start(options: WorldOptions = {}): Promise<World> {
-    const { env = {}, accessTokenTtlMs = 3_600_000 } = options;
-    const server = await startAuthorizationServer({ accessTokenTtlMs });
+    const { env = {}, accessTokenTtlMs = 3_600_000, reuseGraceMs } = options;
+    const grace = reuseGraceMs === undefined ? {} : { reuseGraceMs };
+    const server = await startAuthorizationServer({ accessTokenTtlMs, ...grace });
     try {
       return new World(await N8nServer.start({ packages: [installPackage()], env }), server, env);
     } catch (error) {
@@ -146,6 +147,8 @@ export interface WorldOptions {
   /** More environment for n8n. */
   readonly env?: Readonly<Record<string, string>>;
   readonly accessTokenTtlMs?: number;
+  /** How long a spent refresh token is forgiven; with 0 the next one that presents it ends the grant. */
+  readonly reuseGraceMs?: number;
 }
 
 export interface CallOptions {
@@ -173,6 +176,11 @@ export class Calls {
     this.#n8n = n8n;
     this.workflow = workflow;
     this.#path = path;
+  }
+
+  /** The same workflow in an n8n that was started again. */
+  again(n8n: N8nServer): Calls {
+    return new Calls(n8n, this.workflow, this.#path);
   }
 
   /** Runs the workflow with `count` items and waits for its end. */

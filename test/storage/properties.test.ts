@@ -183,7 +183,7 @@ const recordOperation: fc.Arbitrary<RecordOperation> = fc.oneof(
     async (subject) => remember(subject, [await subject.records.claim(name, 'o', LEASE_MS)]),
   ]),
   fc
-    .record({ limit: fc.integer({ min: 1, max: 3 }), interruptedOnly: fc.boolean() })
+    .record({ limit: fc.integer({ min: 1, max: 3 }) })
     .map((which): RecordOperation => [
       `claim ${JSON.stringify(which)} due`,
       async (subject) =>

@@ -24,6 +24,7 @@ export function aRecord(overrides: Partial<CredentialRecord> = {}): CredentialRe
     stateChangedAt: NOW,
     reason: 'registered',
     health: 'unknown',
+    healthChangedAt: null,
     registered: { field: 'registered', generation: 0, attemptId: 'registered' },
     grant: null,
     authorizations: [],

@@ -152,8 +152,9 @@ function judgeLosses({ log, families, credentials, journal, blows, graces }) {
 function wasCutOff(entry, blows) {
   const at = Date.parse(entry.at);
   const spoiled = entry.fault !== null && !entry.fault.startsWith('delay');
-  const struck = (/** @type {Blow} */ blow) =>
-    blow.name === entry.presenter && blow.until >= at && blow.at - at < MAX_HOLD_MS;
+  // A request of somebody who was killed may come in after his death.
+  const struck = (/** @type {Blow} */ { name, signal, until, at: blowAt }) =>
+    name === entry.presenter && (signal === 'SIGKILL' || until >= at) && blowAt - at < MAX_HOLD_MS;
   return spoiled || !entry.delivered || blows.some(struck);
 }
 

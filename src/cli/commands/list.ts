@@ -1,7 +1,7 @@
 import { systemClock } from '../../ports.ts';
 import { printJson, printLine, widthOf, type CommandContext, type GlobalOptions } from '../context.ts';
 import { allCredentials } from '../credential-lookup.ts';
-import { credentialTable, troubleLines, type CredentialRow } from '../credential-table.ts';
+import { credentialTable, rowOf, troubleLines, type CredentialRow } from '../credential-table.ts';
 import { withEngine } from '../database-location.ts';
 import { printable } from '../printable.ts';
 import type { UnreadableRecord } from '../../storage/record-store.ts';
@@ -14,13 +14,13 @@ export async function list(context: CommandContext, options: GlobalOptions): Pro
     const found = await allCredentials(engine);
     const result: CredentialRow[] = [];
     for (const credential of found.credentials) {
-      result.push({ credential, lastEvent: await engine.lastEvent(credential.id) });
+      result.push(await rowOf(engine, credential));
     }
     const sorted = result.sort((a, b) => a.credential.name.localeCompare(b.credential.name));
     return { rows: sorted, unreadable: found.unreadable };
   });
   if (options.json === true) {
-    const credentials = rows.map(({ credential, lastEvent }) => ({ ...credential, lastEvent }));
+    const credentials = rows.map(({ credential, ...beside }) => ({ ...credential, ...beside }));
     printJson(context, { credentials, unreadable });
     return;
   }

@@ -111,7 +111,7 @@ export async function printCredential(
 ): Promise<void> {
   const lastEvent = await engine.lastEvent(credential.id);
   if (options.json === true) printJson(context, { ...credential, lastEvent });
-  else printDetails(context, credential, lastEvent, systemClock.now());
+  else printDetails(context, credential, lastEvent, systemClock.now(), await engine.lastTest(credential.id));
 }
 
 /** Prints the result of a test in two lines. */

@@ -5,6 +5,7 @@ import type { CredentialEvent } from '../../lifecycle/events.ts';
 import { printLine, type CommandContext } from '../context.ts';
 import { printable } from '../printable.ts';
 import { eventText, stateCell, troubleText } from '../state-words.ts';
+import { isWatched, watchedStateCell } from '../watched-words.ts';
 import type { View } from './view.ts';
 
 /** One line for each event, for logs and pipes; with `json` one JSON document a line. */
@@ -47,9 +48,16 @@ export class EventLines implements View {
     const { credentialId, state, generation } = event;
     if (credentialId === null || state === null) return [];
     const credential = await this.#find(credentialId);
+    if (credential && isWatched(credential)) return this.#watchedStateOf(credential);
     const trouble = credential?.state === state ? troubleText(credential) : null;
     const facts = [`state ${stateCell(state).text}`, `generation ${generation}`];
     return trouble === null ? facts : [...facts, printable(trouble)];
+  }
+
+  async #watchedStateOf(credential: CredentialSummary): Promise<string[]> {
+    const lastTest = await this.#engine.lastTest(credential.id);
+    const words = watchedStateCell({ credential, lastTest }).text;
+    return lastTest === null ? [words] : [words, printable(lastTest.message)];
   }
 
   /** `null` for one that was deleted meanwhile. */

@@ -3,7 +3,7 @@ import type { CredentialEngine } from '../../engine.ts';
 import type { LifecycleState } from '../../lifecycle/credential.ts';
 import { systemClock } from '../../ports.ts';
 import type { CommandContext } from '../context.ts';
-import type { CredentialRow } from '../credential-table.ts';
+import { rowOf, type CredentialRow } from '../credential-table.ts';
 import { attentionRank } from '../state-words.ts';
 import { composeFrame, totalOf, type FrameContent } from './frame.ts';
 import type { SandboxSession } from './sandbox-session.ts';
@@ -70,7 +70,7 @@ export class LiveTable implements View {
     const counts = await this.#engine.countByState();
     const rows: CredentialRow[] = [];
     for (const credential of await this.#shown(totalOf(counts), height)) {
-      rows.push({ credential, lastEvent: await this.#engine.lastEvent(credential.id) });
+      rows.push(await rowOf(this.#engine, credential));
     }
     const sandbox = this.#sandbox && {
       issuer: this.#sandbox.server.issuer,

@@ -28,7 +28,7 @@ export type RotationState = (typeof ROTATION_STATES)[number];
 export const ROTATION_STEPS = ['creating', 'setting', 'testing', 'finishing'] as const;
 export type RotationStep = (typeof ROTATION_STEPS)[number];
 
-/** Why a rotation was begun, or why it stands where it does. These words reach logs, events and n8n output unchanged. */
+/** Why a rotation was begun, or why it stands where it does. These words reach logs, events and a host's output unchanged. */
 export const ROTATION_REASONS = [
   'rotationRequested',
   'rollbackRequested',

@@ -126,6 +126,7 @@ export async function testStep(surroundings: Surroundings, given: Step): Promise
 }
 
 export async function finishStep(surroundings: Surroundings, given: Step): Promise<Rotating> {
+  if (given.record.rotation.refusals >= POISONED_AFTER) return dropCandidate(surroundings, given);
   const { opened, rotation, candidate } = await openCandidate(surroundings, given);
   const step = { ...given, record: opened.record };
   await rotation.finish(inputOf(opened, { ...step, candidate }));

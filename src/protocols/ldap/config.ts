@@ -181,6 +181,20 @@ export function parseLdapSecret(secret: unknown, config: LdapConfig): LdapSecret
   return parsed;
 }
 
+/** What tells two credentials apart besides their secrets. */
+export function identityOf(config: LdapConfig) {
+  const { maxConnections: _connections, maxUserBinds: _binds, pageSize: _page, maxEntries: _entries, ...rest } = config;
+  const { acquireTimeoutMs: _acquire, connectTimeoutMs: _connect, operationTimeoutMs: _operation, ...more } = rest;
+  const {
+    idleCheckAfterMs: _check,
+    idleTimeoutMs: _idle,
+    maxAgeMs: _age,
+    lockoutWindowMs: _window,
+    ...identity
+  } = more;
+  return identity;
+}
+
 export function parseLdapGrant(grant: JsonObject): LdapGrant {
   return parseWith(grantSchema, grant, 'grant');
 }

@@ -16,7 +16,7 @@ import type {
 } from '../protocol.ts';
 import { definedMembers } from '../schema.ts';
 import { DirectoryAccount, protectionOf, type Login } from './account.ts';
-import { parseLdapConfig, parseLdapGrant, parseLdapSecret, withPreset, type LdapGrant } from './config.ts';
+import { identityOf, parseLdapConfig, parseLdapGrant, parseLdapSecret, withPreset, type LdapGrant } from './config.ts';
 import { readEntry, textOf, textsOf } from './entries.ts';
 import { LdapDirectory } from './ldap-directory.ts';
 import { passwordExpiry, readAccountEntry } from './password-expiry.ts';
@@ -59,9 +59,9 @@ export class LdapDriver implements ProtocolDriver {
     return definedMembers(parseLdapSecret(secret, parseLdapConfig(config)));
   }
 
+  /** Everything but limits and times: two credentials of one account may let different people in. */
   identity(config: JsonObject): JsonObject {
-    const { url, baseDn, bindMethod, bindDn } = parseLdapConfig(config);
-    return { url, baseDn, bindMethod, bindDn: bindDn ?? null };
+    return definedMembers(identityOf(parseLdapConfig(config)));
   }
 
   endpoint(config: JsonObject): string {

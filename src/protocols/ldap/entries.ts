@@ -42,13 +42,17 @@ export async function searchEntries(
   search: DirectorySearch,
   signal: AbortSignal,
 ): Promise<DirectoryResult> {
-  const { baseDn = settings.baseDn, scope = 'sub', filter = '(objectClass=*)', attributes = ['*'] } = search;
+  const { baseDn = settings.baseDn, scope = 'sub', filter = '(objectClass=*)', attributes = ['*'], limit } = search;
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0))
+    throw new TypeError('Expected a limit of 1 or more.');
   const entries: DirectoryEntry[] = [];
   const references: string[] = [];
-  const options = { scope, filter, attributes: [...attributes], pageSize: settings.pageSize };
+  const pageSize = Math.min(settings.pageSize, limit ?? settings.pageSize);
+  const options = { scope, filter, attributes: [...attributes], pageSize };
   for await (const page of connection.searchPages(baseDn, options, signal)) {
     entries.push(...page.entries.map(entryOf));
     references.push(...page.references);
+    if (limit !== undefined && entries.length >= limit) return { entries: entries.slice(0, limit), references };
     if (entries.length + references.length > settings.maxEntries) {
       throw new ConfigurationError(
         'ERR_LDAP_REQUEST_REFUSED',

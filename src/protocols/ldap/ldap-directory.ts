@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 import type {
   Authentication,
@@ -6,9 +7,11 @@ import type {
   DirectoryResult,
   DirectorySearch,
   DirectoryUser,
+  UserOptions,
 } from '../directory.ts';
 import type { DirectoryAccount } from './account.ts';
 import { readEntry, searchEntries } from './entries.ts';
+import { isFilter } from './filter.ts';
 import { groupsOf } from './groups.ts';
 import { authenticateUser, findUser } from './users.ts';
 
@@ -40,8 +43,8 @@ export class LdapDirectory implements Directory {
     return authenticateUser(this.#account(), { username, password: text }, signal);
   }
 
-  async getUser(username: string, { signal = NEVER }: Abortable = {}): Promise<DirectoryUser | null> {
-    return findUser(this.#account(), username, signal);
+  async getUser(name: string, { signal = NEVER, ...options }: UserOptions = {}): Promise<DirectoryUser | null> {
+    return findUser(this.#account(), name, options, signal);
   }
 
   async groups(
@@ -56,7 +59,10 @@ export class LdapDirectory implements Directory {
   }
 
   async search(search: DirectorySearch): Promise<DirectoryResult> {
-    const { signal = NEVER } = search;
+    const { signal = NEVER, filter } = search;
+    if (filter !== undefined && !isFilter(filter)) {
+      throw new ConfigurationError('ERR_CONFIG_MALFORMED', 'The field "filter" must be a search filter (RFC 4515).');
+    }
     const { pool, settings } = this.#account();
     return pool.run((connection) => searchEntries(connection, settings, search, signal), signal);
   }

@@ -1,4 +1,10 @@
-import type { Authentication, AuthenticationRefusal, DirectoryEntry, DirectoryUser } from '../directory.ts';
+import type {
+  Authentication,
+  AuthenticationRefusal,
+  DirectoryEntry,
+  DirectoryUser,
+  UserOptions,
+} from '../directory.ts';
 import type { DirectoryAccount } from './account.ts';
 import type { LdapSettings } from './config.ts';
 import type { LdapConnection } from './connection.ts';
@@ -44,14 +50,19 @@ export async function authenticateUser(
 /** The user of this name; `null` when there is none, or not just one. */
 export async function findUser(
   account: DirectoryAccount,
-  username: string,
+  name: string,
+  { by = 'username', nested = account.settings.nestedGroups }: Omit<UserOptions, 'signal'>,
   signal: AbortSignal,
 ): Promise<DirectoryUser | null> {
   try {
-    requireUsername(username);
+    requireUsername(name);
+    const filter =
+      by === 'username'
+        ? fillFilter(account.settings.userFilter, 'username', name)
+        : `(&(objectClass=person)(${by}=${escapeLdapFilter(name)}))`;
     return await account.pool.run(async (connection) => {
-      const entry = await find(account, connection, username, signal);
-      return userOf(account, connection, entry, signal);
+      const entry = await onlyEntry(account, connection, filter, signal);
+      return userWith(entry, await groupsOf(connection, account.settings, { entry, nested }, signal));
     }, signal);
   } catch (error) {
     if (error instanceof Refused) return null;

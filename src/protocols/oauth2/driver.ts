@@ -75,8 +75,10 @@ export class OAuth2Driver implements ProtocolDriver {
   }
 
   identity(config: JsonObject): JsonObject {
-    const { issuer, tokenEndpoint, clientId, grantType, scope, resources, audience } = parseOAuth2Config(config);
-    const target = toJsonObject({ resources, audience });
+    const { issuer, tokenEndpoint, clientId, grantType, scope, ...rest } = parseOAuth2Config(config);
+    const { resources, audience, assertion, tokenExchange } = rest;
+    // An assertion says for whom a token is: another subject is another credential.
+    const target = toJsonObject({ resources, audience, assertion, tokenExchange });
     const server = { issuer: issuer ?? null, tokenEndpoint: tokenEndpoint ?? null };
     return { ...server, clientId, grantType, scope: scope ?? null, ...target };
   }

@@ -43,6 +43,7 @@ const NATURAL: Readonly<Record<string, Natural>> = {
   'testing testing waiting': { failure: unreachable },
   'testing failed waiting': { failure: misconfigured },
   'finishing finishing': { failure: refused, facts: LAST_REFUSAL },
+  'finishing creating': { facts: POISONED },
   'finishing finishing waiting': { failure: unreachable },
   'finishing failed waiting': { failure: misconfigured },
   'overlapping idle waiting': {},

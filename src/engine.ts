@@ -354,8 +354,7 @@ export class CredentialEngine {
   }
 
   /**
-   * Events after `cursor` (0 for all that are kept) out of the durable outbox, oldest first, written by any process. `missed`
-   * says that events after this cursor were pruned before they were read.
+   * Events of any process after `cursor` (0 for all that are kept), oldest first. `missed`: some after it were pruned unread.
    */
   async readEvents(cursor: number, limit = 100): Promise<EventPage> {
     return this.outbox.read(cursor, limit);

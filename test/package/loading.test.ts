@@ -90,7 +90,8 @@ describe("the built package in n8n-core's own loader", () => {
     const tested = z.array(z.object({ name: z.string(), testedBy: z.string() })).parse(node?.['credentials']);
     expect(tested.map(({ name }) => name).sort()).toEqual(loaded.credentials.map(({ name }) => name).sort());
     expect(tested.map(({ testedBy }) => testedBy).sort()).toEqual([...methods].sort());
-    for (const type of loaded.credentials) expect(type['supportedNodes']).toEqual(['credentialLifecycle', 'credentialLifecycleTrigger']);
+    for (const type of loaded.credentials)
+      expect(type['supportedNodes']).toEqual(['credentialLifecycle', 'credentialLifecycleTrigger']);
   });
 
   it('offers eight operations, and asks for the credential in all of them but the list', () => {

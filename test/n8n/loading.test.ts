@@ -81,7 +81,10 @@ describe('the packed tarball, installed as n8n installs it', () => {
 });
 
 describe('the tarball, installed by hand', () => {
-  it.each([['--legacy-peer-deps'], []])('with npm install %s brings no copy of what n8n has either', (...flags) => {
+  it.each([
+    ['with --legacy-peer-deps', ['--legacy-peer-deps']],
+    ['without it', []],
+  ])('by npm install %s brings no copy of what n8n has either', (_how, flags) => {
     const nodes = mkdtempSync(path.join(tmpdir(), 'credlife-nodes-'));
     try {
       const tarball = pack(path.resolve(__dirname, '../..'), nodes);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { ChatServer } from './chat-server.ts';
 import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
+import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
 import { outputOf, World } from './world.ts';
 
 /** What has to be there before an example runs, how it is run, and what must have come of it. */
@@ -46,7 +47,30 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     });
     expect(requests).toMatchObject({ token: 1, resource: 40 });
   },
+
+  'ldap-login-check.json': async (example) => {
+    const directory = await SlapdServer.start();
+    try {
+      const webhook = example.nodes.find(({ type }) => type === 'n8n-nodes-base.webhook');
+      const workflow = await importExample(world.n8n, example, ldapSurroundings(directory));
+      await world.n8n.activate(workflow);
+      const logIn = (body: object) => world.n8n.callWebhook(String(webhook?.parameters['path']), body);
+      expect(await logIn({ username: uidOf(7), password: userPassword(7) })).toMatchObject({ status: 200 });
+      for (const body of [{ username: uidOf(816), password: 'wrong' }, { username: 'nobody', password: 'x' }, {}]) {
+        expect(await logIn(body)).toMatchObject({ status: 401 });
+      }
+    } finally {
+      await directory.stop();
+    }
+  },
 };
+
+function ldapSurroundings({ port }: SlapdServer): Surroundings {
+  const account = { bindMethod: 'simple', bindDn: serviceDn('service'), password: servicePassword('service') };
+  const plain = { advanced: true, allowInsecureTransport: true };
+  const place = { url: `ldap://localhost:${String(port)}`, preset: 'openldap', baseDn: SUFFIX };
+  return { credentials: { lifecycleLdapApi: { ...place, ...account, ...plain } }, replacements: {} };
+}
 
 function oauth2Surroundings(): Surroundings {
   return {

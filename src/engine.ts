@@ -194,13 +194,9 @@ export class CredentialEngine {
     return this.#uses.use(id, options);
   }
 
-  async #counted<T>(call: Promise<T>): Promise<T> {
+  #counted<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#calls.delete(call);
-    }
+    return call.finally(() => this.#calls.delete(call));
   }
 
   /**
@@ -351,8 +347,7 @@ export class CredentialEngine {
   }
 
   /**
-   * Events after `cursor` (0 for all that are kept) out of the durable outbox, oldest first, written by any process. `missed`
-   * says that events after this cursor were pruned before they were read.
+   * Events of any process after `cursor` (0 for all that are kept), oldest first. `missed`: some after it were pruned unread.
    */
   async readEvents(cursor: number, limit = 100): Promise<EventPage> {
     return this.outbox.read(cursor, limit);

@@ -5,8 +5,11 @@ import {
   type ITriggerFunctions,
   type ITriggerResponse,
 } from 'n8n-workflow';
+import { credentialTests } from '../../src/n8n/credential-tests.ts';
 import { eventProperties } from '../../src/n8n/event-properties.ts';
 import { triggerOnEvents } from '../../src/n8n/event-trigger.ts';
+
+const { access } = credentialTests();
 
 const SUBTITLE = '={{$parameter["events"].includes("*") ? "all events" : $parameter["events"].join(", ")}}';
 
@@ -28,9 +31,11 @@ export class CredentialLifecycleTrigger implements INodeType {
     defaults: { name: 'Credential Lifecycle Trigger' },
     inputs: [],
     outputs: [NodeConnectionTypes.Main],
-    credentials: [{ name: 'credentialLifecycleAccessApi', required: true }],
+    credentials: [{ name: 'credentialLifecycleAccessApi', required: true, testedBy: 'credentialLifecycleAccessTest' }],
     properties: eventProperties,
   };
+
+  methods = { credentialTest: { credentialLifecycleAccessTest: access } };
 
   async trigger(this: ITriggerFunctions): Promise<ITriggerResponse> {
     return triggerOnEvents(this);

@@ -38,7 +38,12 @@ export function aRecord(overrides) {
       stateChangedAt: now,
       reason: 'registered',
     },
-    ...{ health: 'unknown', healthChangedAt: null, registered: { field: 'registered', generation: 0, attemptId: 'registered' }, grant: null },
+    ...{
+      health: 'unknown',
+      healthChangedAt: null,
+      registered: { field: 'registered', generation: 0, attemptId: 'registered' },
+      grant: null,
+    },
     authorizations: [],
     ...{ generation: 0, generationReason: 'registered', revision: 1, issuedAt: null, expiresAt: null },
     ...{

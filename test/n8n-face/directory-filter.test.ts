@@ -4,7 +4,7 @@ import { directoryFilter, filterWithValues, rowsOf, type Condition } from '../..
 const HOSTILE = '*)(uid=*))(|(uid=*\\\0';
 const ESCAPED = '\\2a\\29\\28uid=\\2a\\29\\29\\28|\\28uid=\\2a\\5c\\00';
 
-function one(attribute: unknown, operator: unknown, value: unknown = undefined): string {
+function one(attribute: unknown, operator: unknown, value?: unknown): string {
   return directoryFilter({ combine: 'all', conditions: [{ attribute, operator, value }] });
 }
 

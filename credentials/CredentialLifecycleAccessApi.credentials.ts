@@ -13,7 +13,7 @@ export class CredentialLifecycleAccessApi implements ICredentialType {
   };
   properties: INodeProperties[] = [
     accessKey(
-      'Issued by "credlife grant" with the scopes that the node needs: use, list, test, refresh, rotate, revoke. It is shown once.',
+      'Issued by "credlife grant" with the scopes that the node needs: list, use, test, refresh, rotate, pause, update, authorize, revoke, delete. It is shown once.',
     ),
   ];
 }

@@ -1,6 +1,6 @@
 import type { CredentialSummary } from '../client.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { StatePath } from '../lifecycle/credential.ts';
+import { lifecycleStateOf, type StatePath } from '../lifecycle/credential.ts';
 import { actionOfCode, byInstant, subjectOf, type ReportSubject } from './subject.ts';
 
 /** What can be wrong with a credential. One may have several of them. */
@@ -100,10 +100,10 @@ function lifecycleTrouble(summary: CredentialSummary): FailingRow[] {
   return [{ ...subjectOf(summary), ...{ problem: told.problem, sinceAt, lastRefreshedAt, code, message, action } }];
 }
 
-/** What is over has no tests; that one of before failed helps nobody. */
+/** Of what is not valid the state says more than the test that it fails. */
 function testTrouble(summary: CredentialSummary): FailingRow[] {
   const { health, healthChangedAt: sinceAt, lastRefreshedAt, state } = summary;
-  if (health !== 'failing' || state === 'revoked.byUser' || state === 'revoked.upstream') return [];
+  if (health !== 'failing' || lifecycleStateOf(state) !== 'valid') return [];
   return [
     {
       ...subjectOf(summary),

@@ -39,6 +39,25 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     await world.n8n.deactivate(workflow);
     await chat.stop();
   },
+  'nightly-pre-flight.json': async (example) => {
+    const tag = { tags: ['nightly'] };
+    const good = await world.registered('Alive');
+    await world.withEngine((engine) => engine.update(good, tag));
+    expect(await toldBy(example, {})).toEqual([]);
+    const { clientId } = world.server.clients.machine;
+    const config = { issuer: world.server.issuer, clientId, scope: 'api', allowInsecureTransport: true };
+    const entry = { protocol: 'oauth2', name: 'Broken', config, secret: { clientSecret: 'wrong' }, ...tag };
+    await world.withEngine((engine) => engine.register(entry));
+    expect(await toldBy(example, {})).toEqual([
+      { text: expect.stringMatching(/^1 of 2 credentials will not be usable .* Broken: misconfigured\. /) },
+    ]);
+  },
+  'rotate-and-notify.json': async (example) => {
+    const id = await world.registered('Client');
+    expect(await toldBy(example, { cr_0123456789abcdef0123: id })).toEqual([
+      { text: expect.stringMatching(/^A secret was not replaced: \w/) },
+    ]);
+  },
   'parallel-calls-one-token.json': async (example) => {
     const execution = () => runManually(example, oauth2Surroundings());
     const requests = await world.during(async () => {
@@ -64,6 +83,25 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     }
   },
 };
+
+/** Runs an example whose trigger is a schedule, with a key that may do all of that, and returns what the chat was told. */
+async function toldBy(example: Example, replacements: Readonly<Record<string, string>>): Promise<unknown[]> {
+  const chat = await ChatServer.start();
+  try {
+    const { accessKey } = await world.withEngine((engine) =>
+      engine.grant(null, { scopes: ['list', 'refresh', 'rotate'] }),
+    );
+    const workflow = await importExample(world.n8n, example, {
+      credentials: { credentialLifecycleAccessApi: { accessKey } },
+      replacements: { [CHAT]: chat.url, ...replacements },
+    });
+    const trigger = example.nodes.find(({ type }) => /trigger$/i.test(type));
+    expect((await world.n8n.runManually(workflow, trigger?.name)).status).toBe('success');
+    return [...chat.told];
+  } finally {
+    await chat.stop();
+  }
+}
 
 function ldapSurroundings({ port }: SlapdServer): Surroundings {
   const account = { bindMethod: 'simple', bindDn: serviceDn('service'), password: servicePassword('service') };

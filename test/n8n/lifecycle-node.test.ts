@@ -7,7 +7,8 @@ import { errorOf, outputOf, World } from './world.ts';
 
 const TYPE = 'n8n-nodes-credential-lifecycle.credentialLifecycle';
 const NODE = 'Credential Lifecycle';
-const ALL: readonly AccessScope[] = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'];
+const VERBS: readonly AccessScope[] = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'];
+const ALL: readonly AccessScope[] = [...VERBS, 'pause', 'update', 'authorize', 'delete'];
 
 let world: World;
 let id: string;
@@ -120,10 +121,51 @@ describe('the node Credential Lifecycle', () => {
     ]);
   });
 
-  it.each(ALL)('needs the scope %s for what it allows', async (scope) => {
+  it.each(VERBS)('needs the scope %s for what it allows', async (scope) => {
     const others = await accessWith(ALL.filter((one) => one !== scope));
     const execution = await run(scope, { ...about(id), returnAll: true, filters: {} }, { access: others });
     expect(errorOf(execution).message).toMatch(/"?ERR_ACCESS_SCOPE_MISSING/);
+  });
+
+  const inResource = (resource: string, operation: string, parameters: object, options = {}) =>
+    run(operation, { resource, ...parameters }, options);
+
+  it('reports, checks and refuses in its other resources, each with its scope', async () => {
+    const doomed = await world.registered('Old one');
+    await run('use', about(id));
+    const unused = await inResource('report', 'unused', { amount: 0, unit: 'days', filters: {} });
+    const rows = outputOf(unused, NODE);
+    expect(rows.find((row) => row['id'] === id)).toMatchObject({ lastUsedBy: { kind: 'n8nWorkflow' } });
+    expect(rows.find((row) => row['id'] === doomed)).toMatchObject({ lastUsedAt: null, uses: 0 });
+    const check = (ids: string) => ({ selection: 'ids', ids, minutes: 30 });
+    expect(outputOf(await inResource('preFlight', 'check', check(id)), NODE)).toMatchObject([{ alive: true }]);
+    await run('revoke', about(doomed));
+    const failed = await inResource('preFlight', 'check', check(`${id},${doomed}`));
+    expect(errorOf(failed)).toMatchObject({
+      message: expect.stringMatching(/^1 of 2 .*\[ERR_PREFLIGHT_NOT_ALIVE\]$/),
+      description: expect.stringContaining(`Old one (${doomed}): revoked`),
+    });
+    const settings = { onError: 'continueRegularOutput' };
+    const gone = await inResource('preFlight', 'check', check(`${id},${doomed}`), { settings });
+    expect(outputOf(gone, NODE)).toMatchObject([{ alive: false, code: 'ERR_PREFLIGHT_NOT_ALIVE' }]);
+    const device = await inResource('deviceAuthorization', 'start', about(id));
+    expect(errorOf(device).message).toContain('ERR_AUTHORIZATION_UNSUPPORTED');
+    const others = await accessWith(['use']);
+    const denied = await inResource('report', 'failing', { filters: {} }, { access: others });
+    expect(errorOf(denied).message).toContain('ERR_ACCESS_SCOPE_MISSING');
+  });
+
+  it('updates, pauses and deletes, the last only when it is confirmed', async () => {
+    const doomed = await world.registered('Short-lived');
+    const changes = { name: 'Renamed', tags: 'a,b' };
+    expect(outputOf(await run('update', { ...about(doomed), changes }), NODE)).toMatchObject([
+      { name: 'Renamed', tags: ['a', 'b'] },
+    ]);
+    expect(outputOf(await run('pause', about(doomed)), NODE)).toMatchObject([{ paused: true }]);
+    expect(errorOf(await run('delete', { ...about(doomed), confirmation: 'x' })).message).toContain('ERR_CONFIG');
+    expect(outputOf(await run('delete', { ...about(doomed), confirmation: 'Renamed' }), NODE)).toEqual([
+      { id: doomed, deleted: true },
+    ]);
   });
 
   it('reaches no other credential with the key of one', async () => {
@@ -152,6 +194,18 @@ describe('the node Credential Lifecycle', () => {
     });
     expect(choices.parse(reply).data.results).toEqual([{ name: 'Billing (valid.fresh)', value: id }]);
   });
+});
+
+it('offers the tags that there are in its filters', async () => {
+  await world.withEngine((engine) => engine.update(id, { tags: ['offered'] }));
+  const reply = await world.n8n.request('POST', '/rest/dynamic-node-parameters/options', {
+    path: 'parameters.filters.tags',
+    methodName: 'getTags',
+    nodeTypeAndVersion: { name: TYPE, version: 1 },
+    currentNodeParameters: { resource: 'credential', operation: 'list' },
+    credentials: { [access.type]: { id: access.id, name: access.name } },
+  });
+  expect(reply).toMatchObject({ data: expect.arrayContaining([{ name: 'offered', value: 'offered' }]) });
 });
 
 describe('the test of Credential Lifecycle Access', () => {

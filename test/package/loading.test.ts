@@ -119,22 +119,29 @@ describe("the built package in n8n-core's own loader", () => {
     }
   });
 
-  it('offers eight operations, and asks for the credential in all of them but the list', () => {
+  it('offers every verb on a credential, and asks for the credential in all of them but the list', () => {
     const [node] = loaded.nodes;
     const operation = node?.properties.find(({ name }) => name === 'operation');
     const options = z.array(z.looseObject({ value: z.string() })).parse(operation?.['options']);
     expect(options.map(({ value }) => value)).toEqual([
+      'delete',
       'get',
       'list',
+      'pause',
       'refresh',
+      'resume',
       'revoke',
       'rollback',
       'rotate',
       'test',
+      'update',
       'use',
     ]);
     const pickers = node?.properties.filter(({ name }) => name === 'credentialId') ?? [];
-    expect(pickers).toHaveLength(7);
+    const asking = pickers
+      .map(({ displayOptions }) => JSON.stringify(displayOptions))
+      .filter((text) => /"credential"/.test(text));
+    expect(asking).toHaveLength(options.length - 1);
   });
 
   it('has its codex', () => {

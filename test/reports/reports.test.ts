@@ -108,9 +108,10 @@ describe('failing', () => {
     ],
     [
       'two things are wrong',
-      { state: 'expired.needsUser', health: 'failing', healthChangedAt: null, failure: REFUSED },
-      [{ problem: 'testFailing', sinceAt: null }, { problem: 'needsUser' }],
+      { state: 'valid.degraded', health: 'failing', healthChangedAt: null, failure: REFUSED },
+      [{ problem: 'testFailing', sinceAt: null }, { problem: 'degraded' }],
     ],
+    ['it is over and fails its test', { state: 'expired.needsUser', health: 'failing' }, [{ problem: 'needsUser' }]],
     [
       'its rotation failed',
       {

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { ChatServer } from './chat-server.ts';
 import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
 import { outputOf, World } from './world.ts';
+
+// slapd's file allows less, and n8n has to be installed and started first.
+jest.setTimeout(180_000);
 
 /** What has to be there before an example runs, how it is run, and what must have come of it. */
 type Scenario = (example: Example) => Promise<void>;

@@ -25,8 +25,12 @@ export class LifecycleConnectOAuth2Api implements ICredentialType {
       name: 'grantType',
       type: 'options',
       options: [
-        { name: 'Authorization Code', value: 'authorizationCode' },
-        { name: 'PKCE', value: 'pkce' },
+        {
+          name: 'Authorization Code',
+          value: 'authorizationCode',
+          description: 'A person signs in, and the client proves itself by its secret',
+        },
+        { name: 'PKCE', value: 'pkce', description: 'The same, with a proof for this one sign-in (RFC 7636)' },
       ],
       default: 'authorizationCode',
     },

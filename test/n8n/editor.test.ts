@@ -2,36 +2,39 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import manifest from '../../package.json';
 import { Editor, type Shown, type Theme } from './editor.ts';
-import { type Exhibit, gallery } from './gallery.ts';
+import { Gallery } from './gallery.ts';
 import { World } from './world.ts';
 
 /** A folder to keep the pictures in (`npm run screenshots`); without one they are only looked at. */
 const FOLDER = process.env['CREDLIFE_SCREENSHOTS'];
+const THEMES: readonly Theme[] = ['light', 'dark'];
 const ICONS = '/icons/n8n-nodes-credential-lifecycle/';
 /** A text that n8n or we forgot to write shows its key: `credentialEdit.credentialConfig.saved`. */
 const RAW_KEY = /\b[a-z][a-zA-Z]+(\.[a-z][a-zA-Z]+){2,}\b/;
 const UNFILLED = /\{\{|\bundefined\b|\[object |\bNaN\b/;
 
 let world: World;
-let exhibits: readonly Exhibit[];
-const editors = new Map<Theme, Editor>();
+let gallery: Gallery;
+let editor: Editor;
 const shown = new Map<string, Shown>();
 
 beforeAll(async () => {
   world = await World.start();
-  exhibits = await gallery(world);
-  for (const theme of ['light', 'dark'] as const) {
-    const editor = await Editor.open(world.n8n, theme);
-    editors.set(theme, editor);
-    for (const { name, take } of exhibits) {
+  gallery = await Gallery.open(world);
+  editor = await Editor.open(world.n8n);
+  for (const { name, take } of gallery.exhibits) {
+    for (const theme of THEMES) {
+      await editor.choose(theme);
       const picture = await take(editor);
       shown.set(`${name}.${theme}`, await picture.shown());
       if (FOLDER !== undefined) await picture.save(path.resolve(FOLDER, `${name}.${theme}.png`));
     }
   }
-});
+  // The editor is a large program, and each picture loads it anew.
+}, 900_000);
 afterAll(async () => {
-  for (const editor of editors.values()) await editor.close();
+  await editor.close();
+  await gallery.close();
   await world.stop();
 });
 
@@ -47,8 +50,8 @@ describe("the package in n8n's editor, light and dark", () => {
   it('has a picture of each of its credential types and nodes', () => {
     const files = [...manifest.n8n.credentials, ...manifest.n8n.nodes].map((file) => path.basename(file));
     const types = files.map((file) => file.charAt(0).toLowerCase() + file.slice(1, file.indexOf('.')));
-    expect([...new Set(exhibits.map((exhibit) => exhibit.of))].sort()).toEqual(types.sort());
-    expect(shown.size).toBe(2 * exhibits.length);
+    expect([...new Set(gallery.exhibits.map((exhibit) => exhibit.of))].sort()).toEqual(types.sort());
+    expect(shown.size).toBe(2 * gallery.exhibits.length);
   });
 
   it('shows an icon of its own everywhere, the dark one in the dark', () => {
@@ -76,9 +79,8 @@ describe("the package in n8n's editor, light and dark", () => {
   });
 
   it('says with each operation of the node what it does', async () => {
-    const [panel] = exhibits.filter(({ of }) => of === 'credentialLifecycle');
-    const editor = editors.get('light');
-    if (!panel || !editor) throw new Error('there is no panel');
+    const [panel] = gallery.exhibits.filter(({ of }) => of === 'credentialLifecycle');
+    if (!panel) throw new Error('there is no panel');
     await panel.take(editor);
     // n8n adds the last one itself.
     const operations = (await editor.operations()).filter((text) => text !== 'Custom API Call');
@@ -87,6 +89,6 @@ describe("the package in n8n's editor, light and dark", () => {
   });
 
   it('makes the editor reach for no server elsewhere', () => {
-    for (const { refused } of editors.values()) expect(refused).toEqual([]);
+    expect(editor.refused).toEqual([]);
   });
 });

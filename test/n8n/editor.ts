@@ -39,16 +39,14 @@ export class Editor {
     this.#page = page;
   }
 
-  static async open(n8n: N8nServer, theme: Theme): Promise<Editor> {
+  static async open(n8n: N8nServer): Promise<Editor> {
     const browser = await launchChromium();
     const context = await browser.newContext({
       viewport: { width: 1440, height: 900 },
       locale: 'en-US',
       timezoneId: 'UTC',
       reducedMotion: 'reduce',
-      colorScheme: theme,
     });
-    await context.addInitScript(`localStorage.setItem('N8N_THEME', '${theme}')`);
     const [name = '', value = ''] = n8n.sessionCookie.split('=');
     await context.addCookies([{ name, value, url: n8n.url }]);
     const editor = new Editor(n8n, browser, await context.newPage());
@@ -56,16 +54,23 @@ export class Editor {
     return editor;
   }
 
+  /** Chooses the theme as a user does in his settings; it shows with the next page. */
+  async choose(theme: Theme): Promise<void> {
+    if (this.#page.url() === 'about:blank') await this.#page.goto(`${this.#n8n.url}/healthz`);
+    await this.#page.emulateMedia({ colorScheme: theme });
+    await this.#page.evaluate(`localStorage.setItem('N8N_THEME', '${theme}')`);
+  }
+
   async close(): Promise<void> {
     await this.#browser.close();
   }
 
-  /** Opens the form of a stored credential and waits until the test that n8n makes then has passed. */
-  async credentialForm(credential: CredentialReference): Promise<Picture> {
+  /** Opens the form of a stored credential and waits for the sign that all is well: of the test that n8n makes then. */
+  async credentialForm(credential: CredentialReference, sign: string): Promise<Picture> {
     await this.#page.goto(`${this.#n8n.url}/home/credentials/${credential.id}`);
     const form = this.#page.locator(FORM);
     await form.locator(part('credential-connection-parameter')).first().waitFor();
-    await form.getByText('Connection tested successfully').waitFor();
+    await form.getByText(sign).filter({ visible: true }).first().waitFor();
     return new Picture(form.getByRole('dialog').or(form).first(), FORM);
   }
 
@@ -85,11 +90,10 @@ export class Editor {
     return new Picture(panel, PANEL);
   }
 
-  /** Presses "Execute step" (of a trigger: "Fetch Test Event") in the open panel and waits for its items. */
-  async executeStep(meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<Picture> {
+  /** Presses "Execute step" in the open panel and waits for its items. */
+  async executeStep(): Promise<Picture> {
     const panel = this.#page.locator(PANEL);
     await panel.locator(part('node-execute-button')).first().click();
-    await meanwhile();
     await panel
       .locator(part('output-panel'))
       .getByText(/^\d+ items?$/)

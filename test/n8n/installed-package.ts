@@ -58,7 +58,8 @@ export function installPackage(source: string = ROOT): InstalledPackage {
   }
 }
 
-function pack(source: string, destination: string): string {
+/** Packs a package into a folder and returns the path of its tarball. */
+export function pack(source: string, destination: string): string {
   const args = ['pack', '--ignore-scripts', '--loglevel=error', '--pack-destination', destination];
   execFileSync('npm', args, { cwd: source, stdio: ['ignore', 'ignore', 'inherit'] });
   const tarball = readdirSync(destination).find((name) => name.endsWith('.tgz'));

@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import manifest from '../../package.json';
 import { n8nFolder } from '../../scripts/bootstrap/toolchain.cjs';
-import { installPackage } from './installed-package.ts';
+import { installPackage, pack } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
 
 const CREDENTIAL_TYPES = [
@@ -76,5 +77,23 @@ describe('the packed tarball, installed as n8n installs it', () => {
 
   it("throws errors of n8n's own classes, of which there is one copy", () => {
     expect(JSON.parse(readFileSync(VERDICT, 'utf8'))).toEqual({ isOfHost: true, copies: 1 });
+  });
+});
+
+describe('the tarball, installed by hand', () => {
+  it.each([
+    ['with --legacy-peer-deps', ['--legacy-peer-deps']],
+    ['without it', []],
+  ])('by npm install %s brings no copy of what n8n has either', (_how, flags) => {
+    const nodes = mkdtempSync(path.join(tmpdir(), 'credlife-nodes-'));
+    try {
+      const tarball = pack(path.resolve(__dirname, '../..'), nodes);
+      const args = ['install', ...flags, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tarball];
+      execFileSync('npm', args, { cwd: nodes, stdio: ['ignore', 'ignore', 'inherit'] });
+      expect(globSync(`node_modules/${manifest.name}/dist/src/index.js`, { cwd: nodes })).toHaveLength(1);
+      expect(globSync('**/node_modules/{n8n-workflow,n8n-core,@n8n}', { cwd: nodes })).toEqual([]);
+    } finally {
+      rmSync(nodes, { recursive: true, force: true });
+    }
   });
 });

@@ -81,7 +81,14 @@ const conditions: INodeProperties[] = [
         displayName: 'Condition',
         name: 'condition',
         values: [
-          { displayName: 'Attribute', name: 'attribute', type: 'string', default: '', placeholder: 'mail' },
+          {
+            displayName: 'Attribute',
+            name: 'attribute',
+            type: 'string',
+            default: '',
+            placeholder: 'mail',
+            description: 'Which attribute of the entries is compared',
+          },
           {
             displayName: 'Operator',
             name: 'operator',
@@ -98,12 +105,14 @@ const conditions: INodeProperties[] = [
               { name: 'Starts With', value: 'startsWith' },
             ],
             default: 'equals',
+            description: 'How it is compared. The directory decides about case and accents.',
           },
           {
             displayName: 'Value',
             name: 'value',
             type: 'string',
             default: '',
+            description: 'What it is compared with',
             displayOptions: { hide: { operator: ['exists', 'notExists'] } },
           },
         ],
@@ -137,8 +146,15 @@ const filter: INodeProperties[] = [
         displayName: 'Value',
         name: 'value',
         values: [
-          { displayName: 'Name', name: 'name', type: 'string', default: '', placeholder: 'mail' },
-          { displayName: 'Value', name: 'value', type: 'string', default: '' },
+          {
+            displayName: 'Name',
+            name: 'name',
+            type: 'string',
+            default: '',
+            placeholder: 'mail',
+            description: 'The name in braces',
+          },
+          { displayName: 'Value', name: 'value', type: 'string', default: '', description: 'What takes its place' },
         ],
       },
     ],

@@ -54,12 +54,16 @@ export class Adoption {
     return id;
   }
 
-  /** Settings outside the identity may change in the host; a refused credential gets another chance with them. */
+  /**
+   * Settings outside the identity may change in the host; a refused credential gets another chance with them. Where a try is a
+   * login it does not: they change nothing about it, and two forms that differ in them would each ask for one in turn.
+   */
   async #applyEdit(record: CredentialRecord, config: JsonObject): Promise<void> {
     if (canonicalJson(record.config) === canonicalJson(config)) return;
-    const { records, ports } = this.#surroundings;
+    const { records, ports, drivers } = this.#surroundings;
     const now = ports.clock.now();
-    const next = revised(record, { config, ...secondChance(record, now) }, now);
+    const isLogin = drivers.driver(record.protocol).testTraits?.(config).isLogin ?? true;
+    const next = revised(record, { config, ...(isLogin ? {} : secondChance(record, now)) }, now);
     await records.compareAndSet({ record: next, expectedRevision: record.revision });
   }
 }

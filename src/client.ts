@@ -6,6 +6,7 @@ import type { RotationSummary } from './lifecycle/rotation/progress.ts';
 import type { Directory } from './protocols/directory.ts';
 import type { Material, TestResult } from './protocols/protocol.ts';
 import type { CredentialChanges } from './verbs/update.ts';
+import type { CredentialUsage, CredentialUser } from './storage/ledger.ts';
 import type { RecordFilter, UnreadableRecord } from './storage/record-store.ts';
 
 /**
@@ -32,8 +33,8 @@ export interface AdoptedEntry {
 }
 
 export interface UseOptions {
-  /** Who uses it, for the audit trail. */
-  readonly usedBy?: { readonly kind: string; readonly id: string };
+  /** Who uses it, for the record of uses. */
+  readonly usedBy?: CredentialUser;
   readonly signal?: AbortSignal;
 }
 
@@ -109,7 +110,36 @@ export interface CredentialPage {
   readonly nextCursor: string | null;
 }
 
-/** Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get` and events go with `list`, `resume` with `pause`. */
+/** A sign-in of a person on a device of his own. Code and links are for that person alone. */
+export interface DeviceAuthorization {
+  readonly credentialId: string;
+  /** Names the sign-in for who waits for it. */
+  readonly authorizationId: string;
+  readonly userCode: string;
+  readonly verificationUri: string;
+  /** With the code in it already; `null` where the server has none. */
+  readonly verificationUriComplete: string | null;
+  readonly expiresAt: Date;
+}
+
+/** How a sign-in on a device stands: `waiting` says that the limit came first, and that it may be waited for again. */
+export interface DeviceAuthorizationOutcome {
+  readonly status: 'authorized' | 'denied' | 'expired' | 'waiting';
+  readonly credential: CredentialSummary;
+  /** What its owner should know at once; `null` for nothing. */
+  readonly advice: string | null;
+}
+
+export interface AwaitOptions {
+  /** How long to wait at most, in ms; the other side is asked once at least. Default: until the code expires. */
+  readonly limitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Each verb needs the scope of its name; a missing one is `ERR_ACCESS_SCOPE_MISSING`. `get`, `usage` and events go with `list`,
+ * `resume` with `pause`, `awaitAuthorization` with `authorize`.
+ */
 export interface OperatorHandle {
   list(filter?: RecordFilter): Promise<CredentialPage>;
   get(id: string): Promise<CredentialSummary>;
@@ -125,6 +155,12 @@ export interface OperatorHandle {
   resume(id: string): Promise<CredentialSummary>;
   update(id: string, changes: CredentialChanges): Promise<CredentialSummary>;
   delete(id: string): Promise<void>;
+  /** Who used these credentials, and when last; those that nobody used are missing. */
+  usage(ids: readonly string[]): Promise<readonly CredentialUsage[]>;
+  /** Begins the sign-in of a person who enters a code on a device of his own. @throws `ERR_AUTHORIZATION_UNSUPPORTED` */
+  authorize(id: string): Promise<DeviceAuthorization>;
+  /** Waits for its end; also for one that was begun before a restart. @throws `ERR_AUTHORIZATION_UNKNOWN`, `ERR_AUTHORIZATION_REPLAYED` */
+  awaitAuthorization(id: string, authorizationId: string, options?: AwaitOptions): Promise<DeviceAuthorizationOutcome>;
   /**
    * Follows the events of what may be listed, under a name that is remembered; without one only until the process ends. Whether
    * the key still allows it is asked again before each look.
@@ -143,6 +179,7 @@ export const ACCESS_SCOPES = [
   'revoke',
   'pause',
   'update',
+  'authorize',
   'delete',
 ] as const;
 export type AccessScope = (typeof ACCESS_SCOPES)[number];

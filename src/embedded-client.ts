@@ -9,6 +9,7 @@ import type {
 } from './client.ts';
 import { directoryHandleOf } from './directory-handle.ts';
 import type { CredentialEngine } from './engine.ts';
+import { awaitDeviceAuthorization, beginDeviceAuthorization } from './device-authorization.ts';
 import { AccessError, isCredentialError } from './errors.ts';
 import { parseListing } from './storage/listing.ts';
 import { matchingKey } from './storage/memory-list.ts';
@@ -99,6 +100,18 @@ function operatorOf(engine: CredentialEngine, access: Access, accessKey: string)
     delete: async (id) => {
       allow('delete', id);
       return engine.delete(id);
+    },
+    usage: async (ids) => {
+      for (const id of ids) allow('list', id);
+      return [...(await engine.usage.of(ids)).values()];
+    },
+    authorize: async (id) => {
+      allow('authorize', id);
+      return beginDeviceAuthorization(engine, id);
+    },
+    awaitAuthorization: async (id, authorizationId, options) => {
+      allow('authorize', id);
+      return awaitDeviceAuthorization(engine, { id, authorizationId }, options);
     },
     follow: async (followerId, options) => {
       requireScope(access, 'list');

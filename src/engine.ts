@@ -41,6 +41,7 @@ import type { Claim, RecordFilter, RecordStore, StateCounts } from './storage/re
 import { backupOf, type Stores } from './storage/stores.ts';
 import { refusal, summaryOf } from './summary.ts';
 import { Upkeep, type UpkeepHooks, type UpkeepOptions } from './upkeep.ts';
+import { Usage } from './usage.ts';
 import { Uses } from './uses.ts';
 import type { OpenedVault } from './vault/open-vault.ts';
 import type { Keys } from './vault/keys.ts';
@@ -64,6 +65,8 @@ export class CredentialEngine {
   readonly keys: Keys;
   /** Who is told of events by signed requests. */
   readonly webhooks: Webhooks;
+  /** Who used which credential, and when last. */
+  readonly usage: Usage;
   readonly #opened: OpenedVault;
   readonly #stores: Stores;
   readonly #surroundings: Surroundings;
@@ -108,7 +111,8 @@ export class CredentialEngine {
     const publish = (event: CredentialEvent): void => {
       this.#publish(event);
     };
-    this.#uses = new Uses(surroundings, {
+    this.usage = new Usage(surroundings);
+    this.#uses = new Uses(surroundings, this.usage, {
       require: (id) => this.#require(id),
       refresh: (record, reason, signal) => this.#refresh(record, reason, signal),
       whenUsable: (record, signal) => this.#rotations.whenUsable(record, signal),
@@ -187,16 +191,12 @@ export class CredentialEngine {
    */
   async use(id: CredentialId, options: UseOptions = {}): Promise<Material> {
     this.#requireOpen();
-    return this.#uses.use(id, options.signal);
+    return this.#uses.use(id, options);
   }
 
-  async #counted<T>(call: Promise<T>): Promise<T> {
+  #counted<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#calls.delete(call);
-    }
+    return call.finally(() => this.#calls.delete(call));
   }
 
   /**
@@ -277,15 +277,8 @@ export class CredentialEngine {
   }
 
   /** Ends the credential for good, here and at the other side. */
-  async revoke(id: CredentialId): Promise<CredentialSummary> {
-    this.#requireOpen();
-    return this.#counted(this.#revoke(id));
-  }
-
-  async #revoke(id: CredentialId): Promise<CredentialSummary> {
-    await this.#awakening.revoke(await this.#require(id));
-    this.#uses.forget(id);
-    return this.#summary(await this.#require(id));
+  revoke(id: CredentialId): Promise<CredentialSummary> {
+    return this.#counted(this.#edits.revoke(id));
   }
 
   /** Stops scheduled work; idle grants are kept alive, and `use` goes on. @throws `ERR_CREDENTIAL_REVOKED` */
@@ -425,7 +418,7 @@ export class CredentialEngine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([this.#scheduler.stop(), this.#upkeep.stop()]);
+    await Promise.all([this.#scheduler.stop(), this.#upkeep.stop(), this.usage.flush()]);
     // First the calls: they may begin refreshes and tests of their own.
     await Promise.allSettled(this.#calls);
     await this.#uses.settled();

@@ -403,6 +403,10 @@ export const ERROR_CATALOGUE = {
     action:
       'End the other sandbox of this folder, or remove the folder "sandbox" and the credentials in it to begin anew.',
   },
+  ERR_PREFLIGHT_NOT_ALIVE: {
+    kind: 'reauthorization',
+    action: 'Do for each credential in the list what stands beside it, then check again.',
+  },
   ERR_WEBHOOK_NOT_FOUND: {
     kind: 'configuration',
     action: 'Run "credlife webhook list" to see which webhooks exist.',

@@ -120,6 +120,8 @@ export type { RecordStore } from './storage/record-store.ts';
 export type { SecretFilter, SecretKey, SecretMetadata, SecretStore } from './storage/secret-store.ts';
 export { openStores } from './storage/open.ts';
 export type { Stores } from './storage/stores.ts';
+export { N8nWatch, type WatchingEngine, type WatchRound } from './watch/n8n-watch.ts';
+export type { N8nConnection } from './protocols/n8n/config.ts';
 export type { EventFilter, FollowedEvent } from './outbox/event-filter.ts';
 export type { EventBatch, EventFollower } from './outbox/follower.ts';
 export type { FollowOptions, Outbox } from './outbox/outbox.ts';

@@ -37,4 +37,16 @@ export const SETTINGS = {
     meaning: "`fatal` … `trace`, `silent`. In n8n the lines go to n8n's log, and `N8N_LOG_LEVEL` holds as well",
     default: "`error`; in n8n what n8n's log takes",
   },
+  CREDLIFE_N8N_URL: {
+    meaning: 'where the n8n is whose own credentials are watched: `docs/n8n-watch.md`',
+    default: '–',
+  },
+  CREDLIFE_N8N_API_KEY_FILE: {
+    meaning: 'a file with an API key of that n8n, which not everybody may read',
+    default: '–',
+  },
+  CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT: {
+    meaning: '`true`: the API key may travel over http:// to another machine',
+    default: '`false`',
+  },
 } as const satisfies Record<string, Setting>;

@@ -37,6 +37,7 @@ export interface SettingsDefaults {
 }
 
 const KEEPER = ['auto', 'on', 'off'] as const;
+const FLAG: readonly string[] = ['true', 'false'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /**
@@ -70,18 +71,20 @@ export function readSettings(env: Environment, defaults: SettingsDefaults): Sett
   return { database, masterKey, keeper: knownKeeper, logLevel, inspect, engineOptions };
 }
 
-/** Both or neither. The file is read for each request, and once now, so that a missing one is said at once. */
+/** Address and key go together. The file is read when n8n is asked: a broken one must not keep the engine from opening. */
 function n8nConnection(env: Environment): { readonly n8n?: N8nConnection } {
-  const { CREDLIFE_N8N_URL: url = '', CREDLIFE_N8N_API_KEY_FILE: file = '' } = env;
-  if (url === '' && file === '') return {};
-  if (url === '' || file === '') {
+  const url = given(env, 'CREDLIFE_N8N_URL');
+  const file = given(env, 'CREDLIFE_N8N_API_KEY_FILE');
+  const insecure = given(env, 'CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT') ?? 'false';
+  if (!FLAG.includes(insecure)) throw malformed('CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT', FLAG);
+  if (url === undefined && file === undefined) return {};
+  if (url === undefined || file === undefined) {
     throw new ConfigurationError(
       'ERR_CONFIG_MALFORMED',
       'The settings CREDLIFE_N8N_URL and CREDLIFE_N8N_API_KEY_FILE go together: set both.',
     );
   }
-  const allowInsecureTransport = env['CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT'] === 'true';
-  readApiKeyFile(file);
+  const allowInsecureTransport = insecure === 'true';
   return {
     n8n: {
       url: parseN8nUrl(url, 'CREDLIFE_N8N_URL', allowInsecureTransport),

@@ -4,7 +4,10 @@ import type { CredentialId, CredentialRecord, Reason } from './lifecycle/credent
 import { openGrant, openRecord, type Opened, type Surroundings } from './lifecycle/effects.ts';
 import { decideUse, isAlive, servedUntilMs } from './lifecycle/policy.ts';
 import type { Material } from './protocols/protocol.ts';
+import type { UseOptions } from './client.ts';
+import type { CredentialUser } from './storage/ledger.ts';
 import { refusal } from './summary.ts';
+import type { Usage } from './usage.ts';
 
 interface Cached {
   readonly record: CredentialRecord;
@@ -30,21 +33,27 @@ export class Uses {
   readonly #surroundings: Surroundings;
   readonly #hooks: UseHooks;
   readonly #lastKnown: LastKnown;
+  readonly #usage: Usage;
   readonly #cache = new Map<CredentialId, Cached>();
   readonly #calls = new Set<Promise<Material>>();
 
-  constructor(surroundings: Surroundings, hooks: UseHooks) {
+  constructor(surroundings: Surroundings, usage: Usage, hooks: UseHooks) {
     this.#surroundings = surroundings;
     this.#hooks = hooks;
     this.#lastKnown = new LastKnown(surroundings);
+    this.#usage = usage;
   }
 
   /** @throws CredentialError why it cannot be used, by who must act */
-  async use(id: CredentialId, signal: AbortSignal | undefined): Promise<Material> {
+  async use(id: CredentialId, { signal, usedBy }: UseOptions): Promise<Material> {
     const cached = this.#cache.get(id);
     try {
-      if (cached && this.#isFresh(cached)) return cached.material;
-      const material = this.#lastKnown.unsaved(id) ?? (await this.#counted(this.#useStored(id, signal)));
+      const nowMs = this.#now().getTime();
+      if (cached && this.#isFresh(cached, nowMs)) {
+        this.#usage.count(id, usedBy, nowMs);
+        return cached.material;
+      }
+      const material = this.#lastKnown.unsaved(id) ?? (await this.#counted(this.#useStored(id, signal, usedBy)));
       this.#lastKnown.answered();
       return material;
     } catch (error) {
@@ -64,6 +73,7 @@ export class Uses {
 
   async settled(): Promise<void> {
     await Promise.allSettled(this.#calls);
+    await this.#usage.close();
   }
 
   clear(): void {
@@ -79,10 +89,12 @@ export class Uses {
     }
   }
 
-  async #useStored(id: CredentialId, signal: AbortSignal | undefined): Promise<Material> {
+  async #useStored(id: CredentialId, signal?: AbortSignal, usedBy?: CredentialUser): Promise<Material> {
     // Taken before the record is read: a write in between makes the cache entry stale, never wrong.
     const mark = this.#surroundings.records.changeMark();
     const record = await this.#hooks.require(id);
+    // Whoever is refused wanted to use it too: nobody shall call it unused.
+    this.#usage.count(id, usedBy, this.#now().getTime());
     const usable = await this.#usable(record, signal);
     const material = await this.#materialOf(usable);
     if (usable === record) this.#remember(record, material, mark);
@@ -136,8 +148,7 @@ export class Uses {
   }
 
   /** A clock that was set back asks the policy again too. */
-  #isFresh({ mark, fromMs, untilMs }: Cached): boolean {
-    const nowMs = this.#now().getTime();
+  #isFresh({ mark, fromMs, untilMs }: Cached, nowMs: number): boolean {
     return nowMs >= fromMs && nowMs < untilMs && mark === this.#surroundings.records.changeMark();
   }
 

@@ -117,3 +117,45 @@ it('takes an empty variable for none, but never an empty key for the next one', 
     expect(codeOf(() => readSettings({ [name]: '' }, own))).toMatch(/^ERR_CONFIG_/);
   }
 });
+
+describe('the n8n that is watched', () => {
+  const base = { CREDLIFE_MASTER_KEY: HEX };
+  const both = { CREDLIFE_N8N_URL: 'https://n8n.example/', CREDLIFE_N8N_API_KEY_FILE: '/nowhere/key' };
+
+  it('is none where nothing is set', () => {
+    expect(readSettings(base, { database }).engineOptions.n8n).toBeUndefined();
+  });
+
+  it('has an address without a slash, and a key that is read when it is needed', () => {
+    const { n8n } = readSettings({ ...base, ...both }, { database }).engineOptions;
+    expect(n8n?.url).toBe('https://n8n.example');
+    expect(codeOf(() => n8n?.apiKey())).toBe('ERR_CONFIG_FILE_UNREADABLE');
+  });
+
+  it.each([
+    { CREDLIFE_N8N_URL: both.CREDLIFE_N8N_URL },
+    { CREDLIFE_N8N_API_KEY_FILE: both.CREDLIFE_N8N_API_KEY_FILE },
+    { ...both, CREDLIFE_N8N_URL: 'http://n8n.example' },
+    { ...both, CREDLIFE_N8N_URL: 'https://user:password@n8n.example' },
+    { ...both, CREDLIFE_N8N_URL: 'n8n.example' },
+    { ...both, CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT: 'yes' },
+  ])('is refused as %j', (env) => {
+    expect(codeOf(() => readSettings({ ...base, ...env }, { database }))).toBe('ERR_CONFIG_MALFORMED');
+  });
+
+  it('may be at http:// on another machine when that is said', () => {
+    const env = {
+      ...base,
+      ...both,
+      CREDLIFE_N8N_URL: 'http://n8n:5678',
+      CREDLIFE_N8N_ALLOW_INSECURE_TRANSPORT: 'true',
+    };
+    expect(readSettings(env, { database }).engineOptions.n8n?.url).toBe('http://n8n:5678');
+  });
+
+  it.each(['', 'short', 'two words of a key', 'with-a-control\u0007-character'])('has no key %j', (key) => {
+    const file = fileWith('n8n-key', key);
+    const { n8n } = readSettings({ ...base, ...both, CREDLIFE_N8N_API_KEY_FILE: file }, { database }).engineOptions;
+    expect(codeOf(() => n8n?.apiKey())).toBe('ERR_CONFIG_MALFORMED');
+  });
+});

@@ -6,10 +6,10 @@ import {
   type INodeTypeDescription,
 } from 'n8n-workflow';
 import { credentialTests } from '../../src/n8n/credential-tests.ts';
-import { failedItem, toNodeError } from '../../src/n8n/errors.ts';
+import { failedOutput, toNodeError } from '../../src/n8n/errors.ts';
 import { keepAliveFromStart } from '../../src/n8n/keeper.ts';
-import { searchCredentials } from '../../src/n8n/operator.ts';
-import { credentialProperties, runOperation } from './resources/credential/index.ts';
+import { loadOptions, searchCredentials } from '../../src/n8n/operator.ts';
+import { properties, runOperation } from './resources/index.ts';
 
 const { oauth2, basic, managed, access } = credentialTests();
 
@@ -26,8 +26,8 @@ export class CredentialLifecycle implements INodeType {
     icon: { light: 'file:credential-lifecycle.svg', dark: 'file:credential-lifecycle.dark.svg' },
     group: ['transform'],
     version: 1,
-    subtitle: '={{$parameter["operation"]}}',
-    description: 'See, test, refresh and revoke the credentials that the engine keeps alive',
+    subtitle: '={{$parameter["resource"] + ": " + $parameter["operation"]}}',
+    description: 'See, check, test, refresh, rotate, change and end the credentials that the engine keeps alive',
     defaults: { name: 'Credential Lifecycle' },
     inputs: [NodeConnectionTypes.Main],
     outputs: [NodeConnectionTypes.Main],
@@ -39,17 +39,7 @@ export class CredentialLifecycle implements INodeType {
       { name: 'lifecycleBasicApi', testedBy: 'lifecycleBasicTest', displayOptions: NEVER_SHOWN },
       { name: 'managedCredentialApi', testedBy: 'managedCredentialTest', displayOptions: NEVER_SHOWN },
     ],
-    properties: [
-      {
-        displayName: 'Resource',
-        name: 'resource',
-        type: 'options',
-        noDataExpression: true,
-        options: [{ name: 'Credential', value: 'credential' }],
-        default: 'credential',
-      },
-      ...credentialProperties,
-    ],
+    properties,
   };
 
   methods = {
@@ -60,6 +50,7 @@ export class CredentialLifecycle implements INodeType {
       managedCredentialTest: managed,
     },
     listSearch: { searchCredentials },
+    loadOptions,
   };
 
   async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
@@ -70,7 +61,7 @@ export class CredentialLifecycle implements INodeType {
         results.push(...rows.map((json) => ({ json, pairedItem: { item: itemIndex } })));
       } catch (error) {
         if (!this.continueOnFail()) throw toNodeError(this.getNode(), error, itemIndex);
-        results.push({ json: failedItem(error), pairedItem: { item: itemIndex } });
+        results.push(failedOutput(this.getNode(), error, itemIndex));
       }
     }
     return [results];

@@ -1,18 +1,22 @@
 import type { CredentialPage, CredentialSummary } from '../client.ts';
 import type { CredentialEngine } from '../engine.ts';
 import { ConfigurationError, isCredentialError } from '../errors.ts';
-import type { UnreadableRecord } from '../storage/record-store.ts';
+import type { RecordFilter, UnreadableRecord } from '../storage/record-store.ts';
 
 const PAGE = 1_000;
 const LEAST_PREFIX = 6;
 
-/** All credentials, page by page, and the records that cannot be read. */
-export async function allCredentials(engine: CredentialEngine): Promise<Omit<CredentialPage, 'nextCursor'>> {
+/** All credentials that a filter lets through, page by page, and the records that cannot be read. */
+export async function allCredentials(
+  engine: CredentialEngine,
+  filter: RecordFilter = {},
+): Promise<Omit<CredentialPage, 'nextCursor'>> {
   const credentials: CredentialSummary[] = [];
   const unreadable: UnreadableRecord[] = [];
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<CredentialEngine['list']>> = await engine.list({
+      ...filter,
       limit: PAGE,
       ...(cursor !== null && { cursor }),
     });

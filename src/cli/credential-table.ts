@@ -77,9 +77,13 @@ function cellsOf(
     { text: printable(credential.name), tone: 'strong' },
     protocolCell(credential.protocol),
     ...(isWatched(credential)
-      ? watchedCells({ credential, lastTest: lastTest ?? null })
-      : [credentialStateCell(credential), expiryCell(credential, now), nextActionCell(credential, now)]),
-    lastEventCell(lastEvent, now),
+      ? watchedCells({ credential, lastTest: lastTest ?? null }, now)
+      : [
+          credentialStateCell(credential),
+          expiryCell(credential, now),
+          nextActionCell(credential, now),
+          lastEventCell(lastEvent, now),
+        ]),
     ...(rotates ? [rotationCell(credential)] : []),
   ];
   return ids === true ? [...cells, { text: credential.id, short: credential.id.slice(0, 12), tone: 'quiet' }] : cells;

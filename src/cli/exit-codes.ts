@@ -6,7 +6,10 @@ export const EXIT_CODES = {
   ok: { code: 0, meaning: 'done; the credential is valid' },
   unexpected: { code: 1, meaning: 'unexpected failure' },
   usage: { code: 2, meaning: 'usage or malformed input' },
-  attention: { code: 3, meaning: 'the credential is pending, expired or revoked, or its test failed' },
+  attention: {
+    code: 3,
+    meaning: 'the credential is pending, expired or revoked, its test failed, or one is not alive',
+  },
   notFound: { code: 4, meaning: 'no such credential, or access denied' },
   store: { code: 5, meaning: 'the database or its master key' },
   unreachable: { code: 6, meaning: 'an endpoint cannot be reached now; later it may' },

@@ -22,7 +22,6 @@ import {
   keyVerify,
   type ChangePassphraseOptions,
 } from './commands/key.ts';
-import { list } from './commands/list.ts';
 import { machine, MACHINE_FORMATS, type MachineCommandOptions } from './commands/machine.ts';
 import {
   refresh,
@@ -45,6 +44,7 @@ import {
 } from './commands/webhook.ts';
 import { parseDuration } from './duration.ts';
 import { exitCodeTable } from './exit-codes.ts';
+import { addReports } from './report-options.ts';
 import { malformed } from './secret-input.ts';
 import { serve, type ServeCommandOptions } from './serve/serve.ts';
 import { watchN8n } from './watch/watch.ts';
@@ -70,6 +70,7 @@ export function createProgram(context: CommandContext, version: string): Command
       writeErr: () => undefined,
     });
   addSetup(program, context);
+  addReports(program, context);
   addRegister(program, context);
   addAuthorize(program, context);
   addVerbs(program, context);
@@ -91,10 +92,6 @@ function addSetup(program: Command, context: CommandContext): void {
     .action((_options: object, command: Command) => {
       init(context, command.optsWithGlobals<GlobalOptions>());
     });
-  program
-    .command('list')
-    .description('all credentials with state, expiry and next action')
-    .action((_options: object, command: Command) => list(context, command.optsWithGlobals<GlobalOptions>()));
 }
 
 function addRegister(program: Command, context: CommandContext): void {

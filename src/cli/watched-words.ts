@@ -41,14 +41,26 @@ export function watchedStateCell(row: WatchedRow): Cell {
   return WORDS[watchedState(row)];
 }
 
-/** State, expiry and next action of a watched credential. */
-export function watchedCells(row: WatchedRow): Cell[] {
+/** Whether it is n8n itself, and not one of its credentials. */
+function isHost({ endpoint }: Pick<CredentialSummary, 'endpoint'>): boolean {
+  return endpoint.endsWith('/');
+}
+
+/** State, expiry, next action and last event of a watched credential. */
+export function watchedCells(row: WatchedRow, now: Date): Cell[] {
   const none: Cell = { text: '–', tone: 'quiet' };
-  const next: Cell =
-    watchedState(row) === 'failing'
-      ? { text: 'you: correct it in n8n', short: 'see n8n' }
-      : { text: 'none', tone: 'quiet' };
-  return [watchedStateCell(row), none, next];
+  return [watchedStateCell(row), none, nextCell(row), tested(row, now)];
+}
+
+function nextCell(row: WatchedRow): Cell {
+  if (watchedState(row) !== 'failing') return { text: 'none', tone: 'quiet' };
+  if (isHost(row.credential)) return { text: 'asked again', tone: 'quiet' };
+  return { text: 'you: correct it in n8n', short: 'see n8n' };
+}
+
+function tested(row: WatchedRow, now: Date): Cell {
+  const cell = lastTestCell(row, now);
+  return row.lastTest === null ? cell : { ...cell, text: `tested ${cell.text}`, short: cell.text };
 }
 
 export function sinceCell({ credential: { healthChangedAt } }: WatchedRow, now: Date): Cell {
@@ -74,7 +86,8 @@ export function watchedTrouble(
 }
 
 /** Watched credentials by what is known of them: `3 watched: 1 fails, 1 works, 1 without a test`. */
-export function watchedCountsText(rows: readonly WatchedRow[]): string {
+export function watchedCountsText(all: readonly WatchedRow[]): string {
+  const rows = all.filter(({ credential }) => !isHost(credential));
   const count = (state: WatchedState): number => rows.filter((row) => watchedState(row) === state).length;
   const parts = [
     [count('failing'), count('failing') === 1 ? 'fails' : 'fail'],

@@ -7,7 +7,8 @@ import type { EventType } from './events.ts';
 import { attemptPointer } from './journal.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointer, withChanged } from './pending-authorization.ts';
-import { classify, settleRefreshed } from './policy.ts';
+import { classify } from './failure-classes.ts';
+import { settleRefreshed } from './policy.ts';
 import { collectGarbage, sealGrant } from './settle.ts';
 
 /** A sign-in that was answered with a grant. */

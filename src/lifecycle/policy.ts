@@ -4,11 +4,11 @@ import type { Issued } from '../protocols/protocol.ts';
 import {
   lifecycleStateOf,
   type CredentialRecord,
-  type FailureClass,
   type Reason,
   type RecordedFailure,
   type StatePath,
 } from './credential.ts';
+import { classify, isAnswerLost } from './failure-classes.ts';
 import { isUnderWay } from './pending-authorization.ts';
 import { isHeldBack } from './request-gate.ts';
 import { blocksUse } from './rotation/progress.ts';
@@ -365,7 +365,12 @@ function settleTransient(
   attempt: FailedAttempt,
   now: Date,
 ): Settlement {
-  return settlePassing(record, retryAt(record, error, attempt, now), isAlive(record, now));
+  const retryNotBefore = retryAt(record, error, attempt, now);
+  if (attempt.healing && isWithinGrace(attempt.reuseGraceMs, attempt.spentAt, retryNotBefore)) {
+    // Turned away for a passing cause, and still in doubt: like any interrupted refresh it waits behind nothing while the grace lasts.
+    return { ...settleAnswerLost(retryNotBefore), reason: 'transientFailure' };
+  }
+  return settlePassing(record, retryNotBefore, isAlive(record, now));
 }
 
 function settlePassing(record: CredentialRecord, retryNotBefore: Date, alive: boolean): Settlement {
@@ -445,28 +450,6 @@ export function healAt(
 function rehealAt(record: CredentialRecord, error: CredentialError, attempt: FailedAttempt, now: Date): Date {
   const healing = healAt(attempt, { ...attempt, sentAt: now }, now);
   return new Date(Math.max(healing.getTime(), retryAt(record, error, attempt, now).getTime()));
-}
-
-/** Permanent, transient, configuration or clock, by who must act. */
-export function classify(error: CredentialError): FailureClass {
-  if (error.code === 'ERR_CLOCK_SKEWED') return 'clock';
-  if (error.name === 'ReauthorizationRequiredError') return 'permanent';
-  return error.name === 'ConfigurationError' ? 'configuration' : 'transient';
-}
-
-/** The request left, but its answer did not come whole: the token may be spent. */
-export function isAnswerLost(error: CredentialError): boolean {
-  return (
-    error.code === 'ERR_ENDPOINT_TIMEOUT' ||
-    error.code === 'ERR_ENDPOINT_CONNECTION_LOST' ||
-    error.name === 'ProtocolError' ||
-    error.name === 'InternalError'
-  );
-}
-
-/** The server itself failed at the request, perhaps after it had spent the token: a later refusal proves nothing else. */
-export function leavesDoubt(error: CredentialError): boolean {
-  return error.code === 'ERR_ENDPOINT_UNAVAILABLE';
 }
 
 export function recordedFailure(error: CredentialError, settlement: Settlement, now: Date): RecordedFailure {

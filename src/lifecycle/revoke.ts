@@ -2,7 +2,7 @@ import { toCredentialError } from '../errors.ts';
 import { lifecycleStateOf, type CredentialRecord, type RecordedFailure, type SecretPointer } from './credential.ts';
 import { driverInput, eventsOf, openRecord, requireRecord, revised, settledAt, type Surroundings } from './effects.ts';
 import type { RevokeInput, Settled } from './machine.ts';
-import { classify } from './policy.ts';
+import { classify } from './failure-classes.ts';
 import { endPending, owe, revocationsOf } from './revocations.ts';
 import { IDLE_ROTATION } from './rotation/progress.ts';
 

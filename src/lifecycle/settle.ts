@@ -18,6 +18,7 @@ import {
 import type { EventType } from './events.ts';
 import { attemptPointer, isOpen, type Attempt } from './journal.ts';
 import { learnedLifeMs } from './learned-life.ts';
+import { isAnswerLost, leavesDoubt } from './failure-classes.ts';
 import { isTestable } from './health-policy.ts';
 import type { Settled } from './machine.ts';
 import { authorizationPointers } from './pending-authorization.ts';
@@ -25,8 +26,6 @@ import { isHeldBack } from './request-gate.ts';
 import { proofChanges, replannedDueAt } from './rotation/policy.ts';
 import { encodeSealedGrant } from './sealed-grant.ts';
 import {
-  isAnswerLost,
-  leavesDoubt,
   recordedFailure,
   settleAnswerLost,
   settleExpired,
@@ -340,7 +339,7 @@ async function writeSettlement(
     const events = eventsOf([...types, ...arrivals], next, ports);
     // An attempt whose answer was lost stays open: it is what tells the next holder that a token may be spent.
     const closed: Attempt =
-      settlement.state === 'refreshing.ambiguous' ? attempt : { ...attempt, phase: 'failed', closedAt: now };
+      settlement.reason === 'answerLost' ? attempt : { ...attempt, phase: 'failed', closedAt: now };
     const expectedRevision = record.revision;
     if (await records.compareAndSet({ record: next, expectedRevision, claim, release: claim, attempt: closed, events }))
       return settledAt(next, events);

@@ -1,12 +1,11 @@
-import type { ICredentialDataDecryptedObject, IDataObject } from 'n8n-workflow';
+import type { IDataObject } from 'n8n-workflow';
 import type { CredentialHandle, EngineClient } from '../client.ts';
 import { ReauthorizationRequiredError } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
 import type { Material } from '../protocols/protocol.ts';
 import { openedClient } from './engine-registry.ts';
 import { toHostError } from './errors.ts';
-
-type CredentialData = ICredentialDataDecryptedObject;
+import { hostOf, secretText, text, type CredentialData } from './form-values.ts';
 
 /** A status that no answer has. n8n refreshes a token by itself when an API answers with the status that is set here. */
 const NEVER = -1;
@@ -33,10 +32,16 @@ export function takeOverFromHost(
   };
 }
 
-/** @throws ReauthorizationRequiredError `ERR_OAUTH2_NO_REFRESH_TOKEN` */
+/** @throws ReauthorizationRequiredError `ERR_CREDENTIAL_NOT_AUTHORIZED`, `ERR_OAUTH2_NO_REFRESH_TOKEN` */
 function takenOver(client: EngineClient, data: CredentialData): Promise<CredentialHandle> {
   const { oauthTokenData: stored } = data;
-  const refreshToken = isPlainObject(stored) ? stored['refresh_token'] : undefined;
+  if (!isPlainObject(stored) || Object.keys(stored).length === 0) {
+    throw new ReauthorizationRequiredError(
+      'ERR_CREDENTIAL_NOT_AUTHORIZED',
+      'Nobody has signed in yet: press the connect button of this credential in n8n.',
+    );
+  }
+  const { refresh_token: refreshToken } = stored;
   if (typeof refreshToken !== 'string' || refreshToken === '') {
     throw new ReauthorizationRequiredError(
       'ERR_OAUTH2_NO_REFRESH_TOKEN',
@@ -67,18 +72,4 @@ function clientAuthenticationOf(data: CredentialData): string {
 function tokenData({ headers }: Material): IDataObject {
   const [scheme = '', token = ''] = (headers['authorization'] ?? '').split(' ');
   return { access_token: token, token_type: scheme };
-}
-
-function text(data: CredentialData, field: string): string {
-  return secretText(data, field).trim();
-}
-
-/** Secrets stay as they were entered: spaces may belong to them. */
-function secretText(data: CredentialData, field: string): string {
-  const value = data[field];
-  return typeof value === 'string' ? value : '';
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : 'unknown host';
 }

@@ -1,4 +1,11 @@
-import { NodeApiError, NodeOperationError, UserError, type INode, type INodeExecutionData } from 'n8n-workflow';
+import {
+  NodeApiError,
+  NodeOperationError,
+  UserError,
+  type IDataObject,
+  type INode,
+  type INodeExecutionData,
+} from 'n8n-workflow';
 import { ERROR_CATALOGUE, toCredentialError, type CredentialError } from '../errors.ts';
 
 /** What n8n shows of an error: `message` everywhere, `description` in executions. Both are stored with the execution. */
@@ -16,10 +23,31 @@ export function toHostError(error: unknown): UserError {
   return new UserError(message, { description });
 }
 
+/** A failure of one item that has more to say than its sentence: a list for people, and the item that it would have been. */
+export class ItemError extends Error {
+  readonly failure: CredentialError;
+  readonly description: string;
+  readonly item: IDataObject;
+
+  constructor(
+    failure: CredentialError,
+    { description, item }: { readonly description: string; readonly item: IDataObject },
+  ) {
+    super(failure.message);
+    this.name = 'ItemError';
+    this.failure = failure;
+    this.description = description;
+    this.item = item;
+  }
+}
+
 /** For nodes: `NodeApiError` when the other side failed, `NodeOperationError` when somebody here has to act. */
 export function toNodeError(node: INode, error: unknown, itemIndex: number): NodeApiError | NodeOperationError {
-  const failure = toCredentialError(error);
-  const { message, description } = shown(failure);
+  const failure = toCredentialError(error instanceof ItemError ? error.failure : error);
+  const { message, description } = {
+    ...shown(failure),
+    ...(error instanceof ItemError && { description: error.description }),
+  };
   return isOfOtherSide(failure)
     ? new NodeApiError(node, { message, description }, { message, description, itemIndex })
     : new NodeOperationError(node, message, { description, itemIndex });
@@ -32,9 +60,9 @@ export function toTriggerError(node: INode, error: unknown): NodeOperationError 
 }
 
 /** The item that a failed one becomes with "Continue On Fail". */
-export function failedItem(error: unknown): { error: string; code: string; action: string } {
-  const { message, code, action } = toCredentialError(error);
-  return { error: message, code, action };
+export function failedItem(error: unknown): IDataObject {
+  const { message, code, action } = toCredentialError(error instanceof ItemError ? error.failure : error);
+  return { ...(error instanceof ItemError && error.item), error: message, code, action };
 }
 
 /**

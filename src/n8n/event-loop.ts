@@ -138,16 +138,19 @@ export class EventLoop {
   /** Ends early when the loop is stopped. */
   async #untilStopped(begin: (resolve: () => void) => void): Promise<void> {
     if (this.#isStopped()) return;
+    const { signal } = this.#stop;
+    let forget = (): void => undefined;
     await new Promise<void>((resolve) => {
-      this.#stop.signal.addEventListener(
-        'abort',
-        () => {
-          resolve();
-        },
-        { once: true },
-      );
+      const stopped = (): void => {
+        resolve();
+      };
+      signal.addEventListener('abort', stopped);
+      forget = () => {
+        signal.removeEventListener('abort', stopped);
+      };
       begin(resolve);
     });
+    forget();
   }
 
   #complain(error: unknown, message: string): void {

@@ -6,6 +6,7 @@ import {
   type ITriggerFunctions,
   type ITriggerResponse,
 } from 'n8n-workflow';
+import type { EngineClient, OperatorHandle } from '../client.ts';
 import { ConfigurationError, toCredentialError } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
 import { EVENT_TYPES, type EventType } from '../lifecycle/events.ts';
@@ -24,13 +25,14 @@ import { eventItem } from './output.ts';
 
 const ACCESS = 'credentialLifecycleAccessApi';
 
-type Operator = Awaited<ReturnType<typeof operatorOf>>;
-
 /** What a trigger node does with its life: follows the events in an active workflow, shows one of them in the editor. */
-export async function triggerOnEvents(context: ITriggerFunctions): Promise<ITriggerResponse> {
+export async function triggerOnEvents(
+  context: ITriggerFunctions,
+  client: () => Promise<EngineClient> = openedClient,
+): Promise<ITriggerResponse> {
   try {
     const data = await context.getCredentials(ACCESS);
-    const operator = async (): Promise<Operator> => operatorOf(await openedClient(), data);
+    const operator = async (): Promise<OperatorHandle> => operatorOf(await client(), data);
     return context.getMode() === 'manual' ? inEditor(context, operator) : await inActiveWorkflow(context, operator);
   } catch (error) {
     throw toTriggerError(context.getNode(), error);
@@ -39,7 +41,7 @@ export async function triggerOnEvents(context: ITriggerFunctions): Promise<ITrig
 
 async function inActiveWorkflow(
   context: ITriggerFunctions,
-  operator: () => Promise<Operator>,
+  operator: () => Promise<OperatorHandle>,
 ): Promise<ITriggerResponse> {
   const followerId = followerIdOf(context);
   const options = followOptions(context);
@@ -83,7 +85,7 @@ async function openedNow(
 }
 
 /** "Execute workflow" in the editor: the newest stored event at once, or else the next one. Moves nobody's place. */
-function inEditor(context: ITriggerFunctions, operator: () => Promise<Operator>): ITriggerResponse {
+function inEditor(context: ITriggerFunctions, operator: () => Promise<OperatorHandle>): ITriggerResponse {
   const stop = new AbortController();
   const show = async (): Promise<void> => {
     const { filter, ...from } = followOptions(context);

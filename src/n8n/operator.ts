@@ -1,9 +1,9 @@
 import type {
-  IDataObject,
   IExecuteFunctions,
   ILoadOptionsFunctions,
   INodeListSearchItems,
   INodeListSearchResult,
+  INodePropertyOptions,
 } from 'n8n-workflow';
 import type { CredentialSummary, OperatorHandle } from '../client.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -12,6 +12,7 @@ import type { RecordFilter } from '../storage/record-store.ts';
 import { operatorOf } from './credential-sources.ts';
 import { openedClient } from './engine-registry.ts';
 import { toHostError } from './errors.ts';
+import { textsFrom } from './texts.ts';
 
 export type { OperatorHandle, UseOptions } from '../client.ts';
 
@@ -47,17 +48,19 @@ export async function listUpTo(
 }
 
 /** The filters as a person entered them; empty ones do not count. Tags are separated by commas. */
-export function filterFrom({ ownerId, protocol, state, tags }: IDataObject): RecordFilter {
+export function filterFrom({
+  ownerId,
+  protocol,
+  scopeId,
+  state,
+  tags,
+}: Readonly<Record<string, unknown>>): RecordFilter {
   const stateName = STATE_NAMES.find((name) => name === state);
-  const tagNames = isGiven(tags)
-    ? tags
-        .split(',')
-        .map((tag) => tag.trim())
-        .filter(isGiven)
-    : [];
+  const tagNames = textsFrom(tags);
   return {
     ...(isGiven(ownerId) && { ownerId }),
     ...(isGiven(protocol) && { protocol }),
+    ...(isGiven(scopeId) && { scopeId }),
     ...(stateName && { state: stateName }),
     ...(tagNames.length > 0 && { tags: tagNames }),
   };
@@ -75,6 +78,30 @@ export async function searchCredentials(
   } catch (error) {
     throw toHostError(error);
   }
+}
+
+/** Choices of a field without search: what the access key may list, each value once. */
+export const loadOptions = {
+  getCredentials: choices(({ id, name, state }) => [{ name: `${name} (${state})`, value: id, description: id }]),
+  getOwners: choices(({ ownerId }) => (ownerId === null ? [] : [{ name: ownerId, value: ownerId }])),
+  getProtocols: choices(({ protocol }) => [{ name: protocol, value: protocol }]),
+  getTags: choices(({ tags }) => tags.map((tag) => ({ name: tag, value: tag }))),
+};
+
+/** Enough for any list that a person looks through. */
+const MOST_LOOKED_AT = 10_000;
+
+function choices(of: (credential: CredentialSummary) => readonly INodePropertyOptions[]) {
+  return async function load(this: ILoadOptionsFunctions): Promise<INodePropertyOptions[]> {
+    try {
+      const operator = await operatorOf(await openedClient(), await this.getCredentials(ACCESS));
+      const found = (await listUpTo(operator, {}, MOST_LOOKED_AT)).flatMap(of);
+      const unique = new Map(found.map((choice) => [choice.value, choice]));
+      return [...unique.values()].sort((a, b) => a.name.localeCompare(b.name));
+    } catch (error) {
+      throw toHostError(error);
+    }
+  };
 }
 
 /** Looks on until something fits: n8n takes an empty page for the end. */

@@ -1,4 +1,4 @@
-import type { IDataObject } from 'n8n-workflow';
+import type { GenericValue, IDataObject } from 'n8n-workflow';
 import type { CredentialSummary, OperatorHandle } from '../client.ts';
 import type { FollowedEvent } from '../outbox/event-filter.ts';
 import type { TestResult } from '../protocols/protocol.ts';
@@ -94,6 +94,18 @@ export function testItem(id: string, { success, message, details, testedAt }: Te
     details: { latencyMs, endpoint, permissionsVerified: [...permissionsVerified], metadata: { ...metadata } },
     testedAt: isoText(testedAt),
   };
+}
+
+/** A row of a report as an n8n item: every field by its name, instants as ISO 8601 texts. */
+export function rowItem(row: object): IDataObject {
+  return Object.fromEntries(Object.entries(row).map(([name, value]: [string, unknown]) => [name, plain(value)]));
+}
+
+function plain(value: unknown): GenericValue | IDataObject | GenericValue[] {
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  return typeof value === 'object' && value !== null ? rowItem(value) : null;
 }
 
 function isoText(instant: Date | null): string | null {

@@ -210,10 +210,17 @@ export interface Budget {
   readonly perMs: number;
 }
 
-/** Names what is remembered of an endpoint: host and path, in small letters where case does not count, never a query. */
+/** Schemes without TLS: whoever may type one must not be able to say something of the endpoint behind TLS at the same port. */
+const PLAIN = new Set(['http:', 'ldap:']);
+
+/**
+ * Names what is remembered of an endpoint: host and path, in small letters where case does not count, never a query. One without
+ * TLS is another endpoint, and is named with its scheme.
+ */
 export function endpointKey(endpoint: string): string {
   const url = URL.parse(endpoint);
-  return (url === null || url.host === '' ? endpoint : `${url.host}${url.pathname}`).slice(0, 400);
+  if (url === null || url.host === '') return endpoint.slice(0, 400);
+  return `${PLAIN.has(url.protocol) ? `${url.protocol}//` : ''}${url.host}${url.pathname}`.slice(0, 400);
 }
 
 /** What is known about a test before it is made. */

@@ -26,8 +26,9 @@ export class Budgets {
   }
 
   find(endpoint: string, driver?: ProtocolDriver, config?: JsonObject): NamedBudget | null {
-    const host = endpoint.split('/', 1)[0] ?? endpoint;
-    for (const name of [endpoint, host]) {
+    const place = endpoint.replace(/^[a-z]+:\/\//, '');
+    const host = place.split('/', 1)[0] ?? place;
+    for (const name of [endpoint, place, host]) {
       const budget = this.#byName.get(name);
       if (budget) return { name, budget };
     }

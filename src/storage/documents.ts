@@ -11,11 +11,14 @@ import type {
   PendingRevocation,
   StoredTest,
   StoredWebhook,
+  CountedUses,
+  CredentialUsage,
 } from './ledger.ts';
-import { instantText, requireId, requireText, TEXT_LIMITS } from './texts.ts';
+import { encodeUsage, mergedUsage, parseUsage } from './usage-document.ts';
+import { compareTexts, instantText, requireId, requireText, TEXT_LIMITS } from './texts.ts';
 
 export type DocumentKind =
-  'consumed' | 'delivery' | 'endpoint' | 'follower' | 'notice' | 'revocation' | 'test' | 'webhook';
+  'consumed' | 'delivery' | 'endpoint' | 'follower' | 'notice' | 'revocation' | 'test' | 'usage' | 'webhook';
 
 /** One small document of the ledger. `revision` counts its writes. */
 export interface LedgerDocument {
@@ -49,6 +52,19 @@ export interface DocumentTable {
   listDueDocuments(kind: DocumentKind, dueAt: string, limit: number): Promise<LedgerDocument[]>;
   /** Deletes those with `dueAt` at or before `dueAt`. */
   deleteDueDocuments(kind: DocumentKind, dueAt: string): Promise<number>;
+  /** Those with no item of these subjects, in any order. */
+  getDocumentsOf(kind: DocumentKind, subjects: readonly string[]): Promise<LedgerDocument[]>;
+  /**
+   * Writes what each merge makes of the body that is there (`null` for none), all in one transaction. Merges whose subject is
+   * no record are left out.
+   */
+  mergeDocuments(kind: DocumentKind, merges: readonly DocumentMerge[]): Promise<void>;
+}
+
+/** A change of the document with no item of a subject. */
+export interface DocumentMerge {
+  readonly subject: string;
+  readonly merge: (body: string | null) => string;
 }
 
 /** The ledger over a driver's table of documents: names, instants and codecs are the same for every driver. */
@@ -121,6 +137,22 @@ export abstract class DocumentLedger implements LedgerStore {
     return found && parseBody(testSchema, found.body);
   }
 
+  async addUses(counted: readonly CountedUses[]): Promise<void> {
+    // In one order everywhere, so that two processes never wait for each other.
+    const ordered = [...counted].sort((a, b) => compareTexts(a.credentialId, b.credentialId));
+    const merges = ordered.map((uses) => ({
+      subject: uses.credentialId,
+      merge: (body: string | null) =>
+        encodeUsage(mergedUsage(body === null ? null : parseUsage(parseJson(body)), uses)),
+    }));
+    await this.documents.mergeDocuments('usage', merges);
+  }
+
+  async getUsage(credentialIds: readonly CredentialId[]): Promise<readonly CredentialUsage[]> {
+    const found = await this.documents.getDocumentsOf('usage', credentialIds);
+    return found.flatMap(({ body }) => parseUsage(parseJson(body)) ?? []);
+  }
+
   async putWebhook(webhook: StoredWebhook): Promise<void> {
     requireId('webhookId', webhook.webhookId);
     await this.documents.putDocument(documentOf(webhookName(webhook.webhookId), webhook));
@@ -175,7 +207,7 @@ export abstract class DocumentLedger implements LedgerStore {
 }
 
 /** The kinds that belong to a credential and go with its record. A pending revocation stays: it is a debt to the other side. */
-export const KINDS_OF_A_CREDENTIAL = ['notice', 'test'] as const satisfies readonly DocumentKind[];
+export const KINDS_OF_A_CREDENTIAL = ['notice', 'test', 'usage'] as const satisfies readonly DocumentKind[];
 
 /** All webhooks have one subject: they are few, and listed together. */
 const ALL_WEBHOOKS = 'webhooks';

@@ -83,6 +83,35 @@ export interface DeliveryState {
   readonly failure: string | null;
 }
 
+/** Who uses a credential, as the caller of `use` names himself: for example a workflow, or a credential type of n8n. */
+export interface CredentialUser {
+  readonly kind: string;
+  readonly id: string;
+}
+
+/** How often somebody used a credential, and when last. */
+export interface UsesOfUser {
+  /** `null` when nobody said who it was. */
+  readonly usedBy: CredentialUser | null;
+  readonly uses: number;
+  readonly lastUsedAt: Date;
+}
+
+/** Uses of one credential that were counted meanwhile. */
+export interface CountedUses {
+  readonly credentialId: CredentialId;
+  readonly uses: number;
+  readonly lastUsedAt: Date;
+  /** `MOST_USERS` at most; of what is stored, the last one first. */
+  readonly users: readonly UsesOfUser[];
+}
+
+/** All uses of one credential. Of its users the last ones are known by name; `uses` counts those of all. */
+export type CredentialUsage = CountedUses;
+
+/** Of more users than this the one who was there longest ago is forgotten. */
+export const MOST_USERS = 20;
+
 /** How far somebody has got who follows the events under a name. One writer wins: compare-and-set on `revision`. */
 export interface FollowerState {
   readonly followerId: string;
@@ -128,6 +157,11 @@ export interface LedgerStore {
 
   putTest(test: StoredTest): Promise<void>;
   getTest(credentialId: CredentialId): Promise<StoredTest | null>;
+
+  /** Adds what was counted to what is known, in one write. Counts of credentials that are not there are dropped. */
+  addUses(counted: readonly CountedUses[]): Promise<void>;
+  /** What is known of the uses of these credentials; those that nobody used are missing. */
+  getUsage(credentialIds: readonly CredentialId[]): Promise<readonly CredentialUsage[]>;
 
   /** Adds a webhook, or replaces the one with its id. */
   putWebhook(webhook: StoredWebhook): Promise<void>;

@@ -1,9 +1,14 @@
-import type { DocumentKind, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
+import type { DocumentKind, DocumentMerge, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
 import { compareTexts } from './texts.ts';
 
 /** The ledger's documents in a map. */
 export class MemoryDocuments implements DocumentTable {
   readonly #documents = new Map<string, LedgerDocument>();
+  readonly #isRecord: (id: string) => boolean;
+
+  constructor(isRecord: (id: string) => boolean) {
+    this.#isRecord = isRecord;
+  }
 
   async getDocument(name: DocumentName): Promise<LedgerDocument | null> {
     return this.#documents.get(nameOf(name)) ?? null;
@@ -45,6 +50,21 @@ export class MemoryDocuments implements DocumentTable {
     const due = this.#due(kind, dueAt);
     for (const document of due) this.#documents.delete(nameOf(document));
     return due.length;
+  }
+
+  async getDocumentsOf(kind: DocumentKind, subjects: readonly string[]): Promise<LedgerDocument[]> {
+    return subjects.flatMap((subject) => this.#documents.get(nameOf({ kind, subject, item: '' })) ?? []);
+  }
+
+  async mergeDocuments(kind: DocumentKind, merges: readonly DocumentMerge[]): Promise<void> {
+    const merged = merges
+      .filter(({ subject }) => this.#isRecord(subject))
+      .map(({ subject, merge }) => {
+        const name = { kind, subject, item: '' };
+        const known = this.#documents.get(nameOf(name));
+        return { ...name, revision: (known?.revision ?? 0) + 1, dueAt: null, body: merge(known?.body ?? null) };
+      });
+    for (const document of merged) this.#documents.set(nameOf(document), document);
   }
 
   /** Deletes all of one kind and subject. */

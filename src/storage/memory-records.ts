@@ -37,7 +37,7 @@ interface Row {
 
 /** Records, journal, claims, events and access keys in maps: the reference. Every list looks at every record. */
 export class MemoryRecordStore extends DocumentLedger implements RecordStore {
-  protected readonly documents = new MemoryDocuments();
+  protected readonly documents = new MemoryDocuments((id) => this.#rows.has(id));
   readonly #clock: Clock;
   readonly #rows = new Map<CredentialId, Row>();
   readonly #attempts = new Map<CredentialId, Map<number, string>>();

@@ -1,4 +1,4 @@
-import type { DocumentKind, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
+import type { DocumentKind, DocumentMerge, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
 import type { Parameter, PostgresDatabase } from './postgres-database.ts';
 
 interface Row {
@@ -59,6 +59,29 @@ export class PostgresDocuments implements DocumentTable {
 
   async deleteDueDocuments(kind: DocumentKind, dueAt: string): Promise<number> {
     return this.#write('DELETE FROM documents WHERE kind = $1 AND due_at <= $2', [kind, dueAt]);
+  }
+
+  async getDocumentsOf(kind: DocumentKind, subjects: readonly string[]): Promise<LedgerDocument[]> {
+    const sql = `SELECT ${COLUMNS} FROM documents WHERE kind = $1 AND item = '' AND subject = ANY ($2)`;
+    return (await this.#database.find<Row>(sql, [kind, subjects])).map(documentOf);
+  }
+
+  async mergeDocuments(kind: DocumentKind, merges: readonly DocumentMerge[]): Promise<void> {
+    await this.#database.transaction(async (tx) => {
+      for (const { subject, merge } of merges) {
+        // The row has to be there to be locked, so that two processes add one after the other.
+        const found = await tx.run(
+          `INSERT INTO documents (${COLUMNS}) SELECT $1, id, '', 0, NULL, '' FROM records WHERE id = $2 FOR KEY SHARE
+           ON CONFLICT (kind, subject, item) DO UPDATE SET revision = documents.revision`,
+          [kind, subject],
+        );
+        if (found === 0) continue;
+        const [row] = await tx.find<Row>(`SELECT ${COLUMNS} FROM documents WHERE ${IS_NAMED}`, [kind, subject, '']);
+        const body = merge(row === undefined || row.body === '' ? null : row.body);
+        const revision = Number(row?.revision ?? 0) + 1;
+        await tx.run(`UPDATE documents SET ${CHANGED} WHERE ${IS_NAMED}`, [kind, subject, '', revision, null, body]);
+      }
+    });
   }
 
   async #write(sql: string, parameters: readonly Parameter[]): Promise<number> {

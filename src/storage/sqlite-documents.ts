@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import type { DocumentKind, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
+import type { DocumentKind, DocumentMerge, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
 import { translated } from './sqlite-errors.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
@@ -29,6 +29,7 @@ export class SqliteDocuments implements DocumentTable {
   readonly #list: Database.Statement<[string, string], Row>;
   readonly #due: Database.Statement<[string, string, number], Row>;
   readonly #removeDue: Database.Statement<[string, string]>;
+  readonly #isRecord: Database.Statement<[string], number>;
 
   constructor(db: Database.Database, writer: SqliteWriter) {
     this.#db = db;
@@ -42,6 +43,7 @@ export class SqliteDocuments implements DocumentTable {
     this.#due = db.prepare(
       `SELECT ${COLUMNS} FROM documents WHERE kind = ? AND due_at <= ? ORDER BY due_at, subject LIMIT ?`,
     );
+    this.#isRecord = db.prepare<[string], number>('SELECT 1 FROM records WHERE id = ?').pluck();
     this.#removeDue = db.prepare('DELETE FROM documents WHERE kind = ? AND due_at <= ?');
   }
 
@@ -76,6 +78,31 @@ export class SqliteDocuments implements DocumentTable {
 
   async deleteDueDocuments(kind: DocumentKind, dueAt: string): Promise<number> {
     return this.#writer.write(() => this.#removeDue.run(kind, dueAt).changes);
+  }
+
+  async getDocumentsOf(kind: DocumentKind, subjects: readonly string[]): Promise<LedgerDocument[]> {
+    return this.#run(() => subjects.flatMap((subject) => this.#select.get({ kind, subject, item: '' }) ?? [])).map(
+      documentOf,
+    );
+  }
+
+  async mergeDocuments(kind: DocumentKind, merges: readonly DocumentMerge[]): Promise<void> {
+    const write = (): void => {
+      for (const { subject, merge } of merges) this.#mergeOne({ kind, subject, item: '' }, merge);
+    };
+    try {
+      // At once, for the end of a process has no later turn.
+      this.#db.transaction(write).immediate();
+    } catch {
+      await this.#writer.write(write);
+    }
+  }
+
+  #mergeOne(name: DocumentName, merge: DocumentMerge['merge']): void {
+    if (this.#isRecord.get(name.subject) === undefined) return;
+    const known = this.#select.get(name);
+    const revision = (known?.revision ?? 0) + 1;
+    this.#put.run({ ...name, revision, dueAt: null, body: merge(known?.body ?? null) });
   }
 
   #run<T>(operation: () => T): T {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 
@@ -49,7 +49,7 @@ export class SqliteHolders {
     try {
       await release();
       // While it is locked: an owner that has only just created it begins anew.
-      unlinkSync(file);
+      rmSync(file, { force: true });
     } finally {
       lock.close();
     }
@@ -59,7 +59,7 @@ export class SqliteHolders {
     for (const [owner, lock] of this.#held) {
       ownersOfThisProcess().delete(owner);
       if (lock === null) continue;
-      unlinkIfThere(this.#fileOf(owner));
+      rmSync(this.#fileOf(owner), { force: true });
       lock.close();
     }
     this.#held.clear();
@@ -74,7 +74,7 @@ export class SqliteHolders {
       const file = join(dirname(this.#path), name);
       const lock = tryLock(file, 0);
       if (lock === null) continue;
-      unlinkIfThere(file);
+      rmSync(file, { force: true });
       lock.close();
     }
   }
@@ -108,10 +108,6 @@ function tryLock(file: string, timeout: number): Database.Database | null {
     db?.close();
     return null;
   }
-}
-
-function unlinkIfThere(file: string): void {
-  if (existsSync(file)) unlinkSync(file);
 }
 
 function ownersOfThisProcess(): Set<unknown> {

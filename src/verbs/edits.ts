@@ -18,7 +18,7 @@ export interface EditHooks {
   readonly get: (id: CredentialId) => Promise<CredentialSummary>;
 }
 
-/** The verbs that write a record by themselves, without an actor: pause, resume, update, delete. */
+/** The verbs of its owner: pause, resume, update, revoke, delete. */
 export class Edits {
   readonly #surroundings: Surroundings;
   readonly #hooks: EditHooks;
@@ -46,6 +46,13 @@ export class Edits {
     const { events, needsTest } = await updateRecord(this.#surroundings, id, changes);
     this.#hooks.wrote(id, events);
     if (needsTest && isTested) await this.#hooks.test(id);
+    return this.#hooks.get(id);
+  }
+
+  async revoke(id: CredentialId): Promise<CredentialSummary> {
+    await this.#hooks.revoke(await this.#hooks.require(id));
+    // Its actor has told of it.
+    this.#hooks.wrote(id, []);
     return this.#hooks.get(id);
   }
 

@@ -103,6 +103,21 @@ GOOD.push([
   }),
 ]);
 
+GOOD.push([
+  'a grant lost in spite of grace, to a blow and a server that turned the healing away',
+  caseOf(10_000, {
+    log: [use(0, {}), reuse(12)],
+    families: [family(at(12))],
+    credentials: [ambiguous],
+    journal: [
+      { ...cutOffAt(0), fence: 1 },
+      { ...healingAt(5), fence: 2 },
+      { ...healingAt(12), fence: 3 },
+    ],
+    blows: [killed(1)],
+  }),
+]);
+
 const BAD: [string, Case, string][] = [
   [
     'a spent token presented without healing',

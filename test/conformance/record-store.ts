@@ -5,6 +5,7 @@ import type { Attempt } from '../../src/lifecycle/journal.ts';
 import { hostileTextConformance } from './hostile-texts.ts';
 import { aTestResult, ledgerConformance } from './ledger.ts';
 import { recordSealConformance } from './record-seal.ts';
+import { usageConformance } from './usage.ts';
 import { aRecord, aValidRecord, NOW, secondsAfter } from '../support/record.ts';
 
 export interface RecordStoreSubject {
@@ -416,6 +417,7 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
     });
 
     ledgerConformance(() => store);
+    usageConformance(() => store);
     hostileTextConformance(() => store);
 
     it('replaces the key ring only when it is still the expected one', async () => {

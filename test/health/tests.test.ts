@@ -203,6 +203,76 @@ describe('modes', () => {
   });
 });
 
+describe('who takes a fresh answer to a test that is a login', () => {
+  const cached = (id: string) => world.engine.test(id, { cached: true });
+  const loginRefused = (code: 'ERR_BASIC_REFUSED' | 'ERR_LDAP_TLS_FAILED' = 'ERR_BASIC_REFUSED') =>
+    new ConfigurationError(code, 'scripted.example says no.');
+
+  beforeEach(() => {
+    world.driver.isLogin = true;
+    world.driver.issued = { lifeSeconds: null };
+  });
+
+  it('hears for 5 minutes that it was refused, in every process, and nobody is asked', async () => {
+    world.driver.refreshScript.push(loginRefused(), loginRefused());
+    const { id } = await world.engine.register(ENTRY);
+    const other = await world.another({ keeper: false });
+    for (const engine of [world.engine, other, world.engine]) {
+      expect(await engine.test(id, { cached: true })).toMatchObject({
+        success: false,
+        message: expect.stringContaining('scripted.example says no. [ERR_BASIC_REFUSED]'),
+        details: { metadata: { code: 'ERR_BASIC_REFUSED' } },
+      });
+    }
+    expect(world.driver.asked).toMatchObject({ refresh: 1, test: 0 });
+    await world.pass(5 * MINUTE);
+    expect(await cached(id)).toMatchObject({ success: false });
+    expect(world.driver.asked).toMatchObject({ refresh: 2, test: 0 });
+    await other.close();
+  });
+
+  it('hears the same when a use found it out', async () => {
+    world.driver.refreshScript.push(loginRefused());
+    const { id } = await world.engine.register({ ...ENTRY, test: false });
+    await expect(world.engine.use(id)).rejects.toMatchObject({ code: 'ERR_BASIC_REFUSED' });
+    expect(await cached(id)).toMatchObject({ success: false });
+    expect(world.driver.asked).toMatchObject({ refresh: 1, test: 0 });
+  });
+
+  it.each<[string, object]>([
+    ['settings', { config: { at: 'two' } }],
+    ['secret', { secret: { key: 'another' } }],
+  ])('hears of a new try at once after other %s', async (_sentence, changes) => {
+    world.driver.refreshScript.push(loginRefused());
+    const { id } = await world.engine.register(ENTRY);
+    await world.engine.update(id, changes, { test: false });
+    expect(await cached(id)).toMatchObject({ success: true });
+    expect(world.driver.asked.refresh).toBe(2);
+  });
+
+  it('hears of a new try at once when nothing was presented before', async () => {
+    world.driver.refreshScript.push(loginRefused('ERR_LDAP_TLS_FAILED'));
+    const { id } = await world.engine.register(ENTRY);
+    expect(await cached(id)).toMatchObject({ success: true });
+  });
+
+  it('hears of a new try at once when the failure may have passed', async () => {
+    const { id } = await world.engine.register({ ...ENTRY, test: false });
+    world.driver.testScript.push(away('ERR_ENDPOINT_TIMEOUT'));
+    expect(await whilePassing(cached(id))).toMatchObject({ success: false });
+    expect(await cached(id)).toMatchObject({ success: true });
+    expect(world.driver.asked.test).toBe(2);
+  });
+
+  it('is asked again about a refusal that locks nobody out', async () => {
+    world.driver.isLogin = false;
+    world.driver.refreshScript.push(loginRefused());
+    const { id } = await world.engine.register(ENTRY);
+    expect(await cached(id)).toMatchObject({ success: true });
+    expect(world.driver.asked.refresh).toBe(2);
+  });
+});
+
 const lastTest = (id: string) => world.stores.records.getTest(id);
 
 describe('the result of a test', () => {

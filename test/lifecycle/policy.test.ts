@@ -256,6 +256,22 @@ describe('a failed refresh', () => {
       'valid.expiringSoon',
       'transientFailure',
     ],
+    [
+      'stays ambiguous when healing was turned away and the grace goes on',
+      alive,
+      unavailable,
+      { ...singleUse, healing: true, inDoubt: true, spentAt: later, reuseGraceMs: 10_000 },
+      'refreshing.ambiguous',
+      'transientFailure',
+    ],
+    [
+      'is a blip when healing was turned away and the grace ends before the next try',
+      alive,
+      unavailable,
+      { ...singleUse, healing: true, inDoubt: true, spentAt: later, reuseGraceMs: 500 },
+      'valid.expiringSoon',
+      'transientFailure',
+    ],
     ['is a blip when nothing single-use was sent', alive, timeout, attempt, 'valid.expiringSoon', 'transientFailure'],
     [
       'is ambiguous when a spent token got an unreadable answer',

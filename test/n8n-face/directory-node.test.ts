@@ -318,6 +318,7 @@ describe('the test of LDAP (Lifecycle)', () => {
   it('answers OK, and does not bind again while the answer is fresh, saved or not', async () => {
     expect(await ldap(entered(form()))).toEqual({ status: 'OK', message: 'localhost accepts the account.' });
     const { binds } = proxy;
+    expect(binds).toBe(2);
     for (const id of ['', 'saved', '']) expect((await ldap(entered(form(), id))).status).toBe('OK');
     expect(proxy.binds).toBe(binds);
     await run({
@@ -350,6 +351,17 @@ describe('the test of LDAP (Lifecycle)', () => {
     await run(login, { data, items: twenty.map(person), continueOnFail: true });
     await restart();
     expect((await ldap(entered(data))).status).toBe('Error');
+    expect(proxy.refusedBinds).toBe(1);
+  });
+
+  it('does not present it once more for a form that differs in what changes nothing about a login', async () => {
+    const forms = [2_000, 3_000].map((connectTimeoutMs) =>
+      form({ bindDn: userDn(808), password: 'wrong', connectTimeoutMs }),
+    );
+    for (const data of [...forms, ...forms]) {
+      expect((await ldap(entered(data))).status).toBe('Error');
+      await restart();
+    }
     expect(proxy.refusedBinds).toBe(1);
   });
 

@@ -58,7 +58,8 @@ function listing(ids: readonly string[], pageSize: number) {
   const writing = { refresh: unused, revoke: unused, pause: unused, resume: unused, update: unused, delete: unused };
   const following = { follow: unused, newestEvent: unused };
   const rotating = { rotate: unused, rollback: unused };
-  const operator: OperatorHandle = { ...reading, ...writing, ...rotating, ...following };
+  const others = { usage: unused, authorize: unused, awaitAuthorization: unused };
+  const operator: OperatorHandle = { ...reading, ...writing, ...rotating, ...following, ...others };
   return { operator, asked };
 }
 

@@ -167,20 +167,29 @@ describe('OAuth2 with n8n’s own connect button', () => {
   });
 
   it.each([
-    { what: 'nobody has connected', changes: { oauthTokenData: undefined }, message: /not connected/ },
+    {
+      what: 'nobody has connected',
+      changes: { oauthTokenData: undefined },
+      message: /\[ERR_CREDENTIAL_NOT_AUTHORIZED\]$/,
+      asked: 0,
+    },
     {
       what: 'was connected without a refresh token',
       changes: { oauthTokenData: { access_token: 'only-this', token_type: 'Bearer' } },
       message: /\[ERR_OAUTH2_NO_REFRESH_TOKEN\]$/,
+      asked: 0,
     },
     {
       what: 'has a refresh token that the server does not know',
       changes: { oauthTokenData: { access_token: 'x', token_type: 'Bearer', refresh_token: 'no-such-refresh-token' } },
       message: /\[ERR_OAUTH2_INVALID_GRANT\]$/,
+      // The engine's own, once.
+      asked: 1,
     },
-  ])('says what is wrong with one that $what', async ({ changes, message }) => {
+  ])('says what is wrong with one that $what', async ({ changes, message, asked }) => {
     const calls = await world.calling(await connected(TYPE, 'Broken', changes));
-    await calls.run(1);
+    const refreshes = await refreshesDuring(() => calls.run(20));
     expect(errorOf(await calls.lastExecution()).message).toMatch(message);
+    expect(refreshes).toEqual({ all: asked, spent: 0 });
   });
 });

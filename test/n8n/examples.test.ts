@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import { ChatServer } from './chat-server.ts';
 import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
 import { outputOf, World } from './world.ts';
@@ -7,6 +9,7 @@ import { outputOf, World } from './world.ts';
 type Scenario = (example: Example) => Promise<void>;
 
 const OURS = 'n8n-nodes-credential-lifecycle.';
+const CHAT = 'https://chat.example.com/hooks/enter-yours-here';
 const API = 'https://api.example.com/invoices';
 
 let world: World;
@@ -19,6 +22,23 @@ afterAll(async () => {
 });
 
 const scenarios: Readonly<Record<string, Scenario>> = {
+  'alert-on-expiring-soon.json': async (example) => {
+    const chat = await ChatServer.start();
+    const { accessKey } = await world.withEngine((engine) => engine.grant(null, { scopes: ['list'] }));
+    const workflow = await importExample(world.n8n, example, {
+      credentials: { credentialLifecycleAccessApi: { accessKey } },
+      replacements: { [CHAT]: chat.url },
+    });
+    await world.n8n.activate(workflow);
+    const { clientId, clientSecret } = world.server.clients.rotating;
+    const config = { issuer: world.server.issuer, grantType: 'refresh_token', clientId, allowInsecureTransport: true };
+    const secret = { clientSecret, refreshToken: 'one that nobody issued' };
+    await world.withEngine((engine) => engine.register({ protocol: 'oauth2', name: 'Mailbox', config, secret }));
+    await eventually(() => chat.told.length > 0, { timeoutMs: 90_000 });
+    expect(chat.told).toEqual([{ text: 'A person has to sign in again for Mailbox (oauth2, grantRefused)' }]);
+    await world.n8n.deactivate(workflow);
+    await chat.stop();
+  },
   'parallel-calls-one-token.json': async (example) => {
     const execution = () => runManually(example, oauth2Surroundings());
     const requests = await world.during(async () => {

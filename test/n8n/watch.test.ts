@@ -9,7 +9,8 @@ import { Receiver } from '../webhooks/receiver.ts';
 import { GuardedService } from './guarded-service.ts';
 import { installPackage } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
-import type { CredentialReference } from './workflow.ts';
+import { chain, type CredentialReference, manualTrigger, node } from './workflow.ts';
+import { outputOf } from './world.ts';
 
 const SECRET = 'a-watched-token-9f2c';
 const SCOPES = ['credential:list', 'credential:read'];
@@ -24,11 +25,9 @@ let headerAuth: CredentialReference;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  [service, receiver, n8n] = await Promise.all([
-    GuardedService.start(),
-    Receiver.start(),
-    N8nServer.start({ packages: [installPackage()] }),
-  ]);
+  service = await GuardedService.start();
+  receiver = await Receiver.start();
+  n8n = await N8nServer.start({ packages: [installPackage()] });
   service.token = SECRET;
   grafana = await n8n.createCredential('grafanaApi', 'Dashboards', { apiKey: SECRET, baseUrl: service.url });
   headerAuth = await n8n.createCredential('httpHeaderAuth', 'Some header', { name: 'x-key', value: SECRET });
@@ -149,6 +148,25 @@ describe('credlife watch n8n', () => {
     expect((await lookOnce()).watched.get('Some header')?.watched).toBe('ended');
     expect(JSON.stringify(await n8n.readCredential(grafana))).toBe(stored);
     expect(JSON.stringify(await n8n.readCredential(headerAuth))).toBe(header);
+  });
+
+  it('watches into the engine of that n8n itself, whose node then lists what is watched', async () => {
+    const looked = await credlife(['--n8n', n8n.n8nFolder, 'watch', 'n8n', '--once']);
+    expect(looked).toMatchObject({ exitCode: 0, errors: '' });
+    const granted = await credlife(['--n8n', n8n.n8nFolder, 'grant', '--engine', '--scopes', 'list', '--json']);
+    const { accessKey } = z.looseObject({ accessKey: z.string() }).parse(JSON.parse(granted.output));
+    const credential = await n8n.createCredential('credentialLifecycleAccessApi', 'Access', { accessKey });
+    const parameters = { resource: 'credential', operation: 'list', returnAll: true, filters: { protocol: 'n8n' } };
+    const type = 'n8n-nodes-credential-lifecycle.credentialLifecycle';
+    const list = node({ name: 'Watched', type, parameters, credential });
+    const execution = await n8n.runManually(await n8n.createWorkflow(chain('Watched', [manualTrigger(), list])));
+    const items = outputOf(execution, 'Watched');
+    expect(items.find(({ name }) => name === 'Dashboards')).toMatchObject({
+      ...{ protocol: 'n8n', health: 'healthy', healthChangedAt: expect.any(String) },
+      endpoint: `${n8n.url}/home/credentials/${grafana.id}`,
+    });
+    expect(items.find(({ name }) => name === 'Some header')).toMatchObject({ health: 'unknown' });
+    expect(items.some(({ name }) => name === 'Access')).toBe(false);
   });
 
   it('forgets what was deleted in n8n, and follows a new name', async () => {

@@ -255,6 +255,16 @@ describe('events that were taken away before they were read', () => {
     expect(await waiting(await followAgain({ filter: { ownerId: 'bob' } }))).toMatchObject([{ missed: true }]);
   });
 
+  it('are told again with the event that was not done, whatever was done after it', async () => {
+    const follower = await follow();
+    await world.written(5, { credentialId: 'cr_gone' });
+    await world.records.pruneEvents(3, 100);
+    await waiting(follower);
+    await world.written(1);
+    for (const batch of await waiting(follower)) await follower.done(batch);
+    expect(await waiting(await followAgain())).toMatchObject([{ missed: true, events: [{}, {}] }]);
+  });
+
   it('do not make it look again and again when nothing is left', async () => {
     const follower = await follow();
     await world.written(5, { credentialId: 'cr_gone' });

@@ -75,7 +75,7 @@ function describe() {
 }
 
 /** @param {Values} node */
-function methodsOf({ methods }) {
+function methodsOf({ methods = {} }) {
   return Object.fromEntries(Object.entries(methods).map(([kind, byName]) => [kind, Object.keys(byName)]));
 }
 

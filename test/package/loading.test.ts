@@ -33,13 +33,20 @@ function credentialType(name: string) {
 }
 
 describe("the built package in n8n-core's own loader", () => {
-  it('brings its credential types and its node', () => {
+  it('brings its credential types and its nodes', () => {
     expect(loaded.credentials.map(({ name, displayName }) => [name, displayName])).toEqual([
       ['lifecycleOAuth2Api', 'OAuth2 (Lifecycle) API'],
+      ['lifecycleLdapApi', 'LDAP (Lifecycle) API'],
+      ['lifecycleBasicApi', 'Basic Auth (Lifecycle) API'],
+      ['lifecycleConnectOAuth2Api', 'OAuth2 with Connect Button (Lifecycle) OAuth2 API'],
       ['managedCredentialApi', 'Managed Credential API'],
       ['credentialLifecycleAccessApi', 'Credential Lifecycle Access API'],
     ]);
-    expect(loaded.nodes.map(({ name }) => name)).toEqual(['credentialLifecycle', 'credentialLifecycleTrigger']);
+    expect(loaded.nodes.map(({ name }) => name)).toEqual([
+      'credentialLifecycle',
+      'credentialLifecycleTrigger',
+      'directory',
+    ]);
   });
 
   it('opens no engine and loads no native module while n8n loads it', () => {
@@ -49,34 +56,45 @@ describe("the built package in n8n-core's own loader", () => {
 
   it('has every icon where n8n looks for it, light and dark', () => {
     const urls = [...loaded.credentials, ...loaded.nodes].flatMap(({ iconUrl }) => [iconUrl.light, iconUrl.dark]);
-    expect(new Set(urls).size).toBe(2);
+    expect(new Set(urls).size).toBe(4);
     for (const url of urls) {
       const file = join(PACKAGE_FOLDER, url.replace('icons/n8n-nodes-credential-lifecycle/', ''));
       expect(readFileSync(file, 'utf8')).toContain('<svg');
     }
   });
 
-  it.each(['lifecycleOAuth2Api', 'managedCredentialApi'])('lets any HTTP Request node use %s', (name) => {
-    expect(credentialType(name)).toMatchObject({ authenticate: 'function', preAuthentication: 'function' });
+  it.each(['lifecycleOAuth2Api', 'lifecycleBasicApi', 'managedCredentialApi'])(
+    'lets any HTTP Request node use %s',
+    (name) => {
+      expect(credentialType(name)).toMatchObject({ authenticate: 'function', preAuthentication: 'function' });
+    },
+  );
+
+  it.each(['credentialLifecycleAccessApi', 'lifecycleLdapApi'])('lets no HTTP Request node use %s', (name) => {
+    expect(credentialType(name)).toMatchObject({ authenticate: 'undefined' });
   });
 
-  it('does not let an HTTP Request node use an access key', () => {
-    expect(credentialType('credentialLifecycleAccessApi')).toMatchObject({ authenticate: 'undefined' });
-  });
-
-  it.each(['lifecycleOAuth2Api', 'managedCredentialApi'])('gives %s a hidden, masked, expirable marker', (name) => {
-    const hidden = credentialType(name).properties.filter(({ type }) => type === 'hidden');
-    expect(hidden).toEqual([
-      expect.objectContaining({
-        name: 'generationMarker',
-        default: '',
-        typeOptions: { expirable: true, password: true },
-      }),
-    ]);
-  });
+  it.each(['lifecycleOAuth2Api', 'lifecycleBasicApi', 'managedCredentialApi'])(
+    'gives %s a hidden, masked, expirable marker',
+    (name) => {
+      const hidden = credentialType(name).properties.filter(({ type }) => type === 'hidden');
+      expect(hidden).toEqual([
+        expect.objectContaining({
+          name: 'generationMarker',
+          default: '',
+          typeOptions: { expirable: true, password: true },
+        }),
+      ]);
+    },
+  );
 
   it.each([
-    ['lifecycleOAuth2Api', ['clientSecret', 'refreshToken', 'generationMarker']],
+    [
+      'lifecycleOAuth2Api',
+      ['clientSecret', 'clientKey', 'refreshToken', 'subjectToken', 'actorToken', 'assertionKey', 'generationMarker'],
+    ],
+    ['lifecycleLdapApi', ['password', 'clientKey', 'rotatorPassword', 'standbyPassword']],
+    ['lifecycleBasicApi', ['password', 'webhookSecret', 'generationMarker']],
     ['managedCredentialApi', ['accessKey', 'generationMarker']],
     ['credentialLifecycleAccessApi', ['accessKey']],
   ])('masks the secrets of %s', (name, secrets) => {
@@ -84,14 +102,21 @@ describe("the built package in n8n-core's own loader", () => {
     expect(masked.map((one) => one.name)).toEqual(secrets);
   });
 
-  it('has a test for each of its credential types', () => {
-    const [node] = loaded.nodes;
-    const methods = z.object({ credentialTest: z.array(z.string()) }).parse(node?.['methods']).credentialTest;
-    const tested = z.array(z.object({ name: z.string(), testedBy: z.string() })).parse(node?.['credentials']);
-    expect(tested.map(({ name }) => name).sort()).toEqual(loaded.credentials.map(({ name }) => name).sort());
-    expect(tested.map(({ testedBy }) => testedBy).sort()).toEqual([...methods].sort());
-    for (const type of loaded.credentials)
-      expect(type['supportedNodes']).toEqual(['credentialLifecycle', 'credentialLifecycleTrigger']);
+  it('has a test for each of its credential types, where n8n looks for it', () => {
+    const method = z.object({ credentialTest: z.array(z.string()).default([]) });
+    const entries = z.array(z.object({ name: z.string(), testedBy: z.string().optional() }));
+    for (const { name, supportedNodes, extends: parents } of loaded.credentials) {
+      // n8n itself looks at tokens of its own OAuth2, and asks for no other test.
+      if (parents !== undefined) continue;
+      const nodes = z.array(z.string()).parse(supportedNodes);
+      const candidates = nodes.flatMap((nodeName) => {
+        const node = loaded.nodes.find((one) => one.name === nodeName);
+        const entry = entries.parse(node?.['credentials']).find((one) => one.name === name);
+        return entry?.testedBy === undefined ? [] : [{ node, testedBy: entry.testedBy }];
+      });
+      const [tested] = candidates;
+      expect(method.parse(tested?.node?.['methods']).credentialTest).toContain(tested?.testedBy);
+    }
   });
 
   it('offers eight operations, and asks for the credential in all of them but the list', () => {

@@ -12,6 +12,9 @@ it.each([
   ['https://as.example/oauth/token?tenant=1#x', 'as.example/oauth/token'],
   ['https://AS.Example:8443/Token', 'as.example:8443/Token'],
   ['https://as.example', 'as.example/'],
+  ['http://as.example/token', 'http://as.example/token'],
+  ['http://as.example:8443/token?x=1', 'http://as.example:8443/token'],
+  ['ldap://directory.example:636', 'ldap://directory.example:636'],
   ['ldaps://directory.example:636', 'directory.example:636'],
   ['a place without an address', 'a place without an address'],
 ])('names the endpoint %s %s', (endpoint, key) => {
@@ -25,6 +28,8 @@ it('finds the budget of an endpoint before that of its host, and no budget for o
   ]);
   expect(budgets.find('as.example/token')).toEqual({ name: 'as.example', budget: five });
   expect(budgets.find('as.example/slow')).toEqual({ name: 'as.example/slow', budget: one });
+  expect(budgets.find('http://as.example/token')).toEqual({ name: 'as.example', budget: five });
+  expect(budgets.find('http://as.example/slow')).toEqual({ name: 'as.example/slow', budget: one });
   expect(budgets.find('as.example:8443/token')).toBeNull();
   expect(budgets.find('other.example/token')).toBeNull();
 });

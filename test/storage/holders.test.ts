@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/ports.ts';
 import type { RecordStore } from '../../src/storage/record-store.ts';
+import { SqliteHolders } from '../../src/storage/sqlite-holders.ts';
 import { openSqlite } from '../../src/storage/sqlite.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { aRecord, NOW } from '../support/record.ts';
@@ -113,6 +114,21 @@ describe('a claim of a process', () => {
 });
 
 describe('the files of holders', () => {
+  it('may go while another process looks at the same dead holder', async () => {
+    await insert('refreshing.sent');
+    await end(await hold('other'));
+    const holders = new SqliteHolders(database());
+    const released: string[] = [];
+    await holders.ifDead('other', async () => {
+      released.push('other');
+      rmSync(`${database()}-holder-other`);
+    });
+    await holders.ifDead('other', async () => {
+      released.push('again');
+    });
+    expect(released).toEqual(['other']);
+  });
+
   it('are for their owner alone to read, hold nothing, and go with the store', async () => {
     await insert('refreshing.sent');
     await records.claim(id, 'me', 1_000);

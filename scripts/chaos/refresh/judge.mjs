@@ -104,19 +104,23 @@ function storyOf(credential, journal) {
 }
 
 /**
- * Whether the last refresh was cut off more than once: its journal shows that two holders in a row took it and never told the
- * end. Each takes a lease of 4 s to replace, so a few of them outlast any grace window; no client can help that.
+ * Whether the last refresh met more than one blow: its journal shows holders in a row that took it and never told the end, or to
+ * whom the server's answer came spoiled or turned away before the last one. A few of them outlast any grace window; no client can
+ * help that.
  * @param {Seen | undefined} credential
  * @param {JournalRow[]} journal
  */
 function wasStruckAgain(credential, journal) {
-  const cutOff = journal.filter(
-    ({ credentialId, generation, phase }) =>
-      credentialId === credential?.id &&
-      generation === credential.generation + 1 &&
-      (phase === 'sent' || phase === 'claimed'),
+  const attempts = journal
+    .filter(
+      ({ credentialId, generation }) => credentialId === credential?.id && generation === credential.generation + 1,
+    )
+    .toSorted((a, b) => (a.fence ?? 0) - (b.fence ?? 0));
+  const blows = attempts.filter(
+    ({ phase, sentAt }, index) =>
+      phase === 'sent' || phase === 'claimed' || (sentAt !== null && index < attempts.length - 1),
   );
-  return cutOff.length > 1;
+  return blows.length > 1;
 }
 
 /**

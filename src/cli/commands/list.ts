@@ -5,11 +5,16 @@ import { credentialTable, rowOf, troubleLines, type CredentialRow } from '../cre
 import { withEngine } from '../database-location.ts';
 import { printable } from '../printable.ts';
 import type { UnreadableRecord } from '../../storage/record-store.ts';
+import { printReport, reportOf, type ReportOptions } from './report.ts';
+
+export interface ListCommandOptions extends GlobalOptions, ReportOptions {}
 
 const EMPTY = 'No credentials yet. Register one: credlife register --name NAME --issuer URL --client-id ID';
 
 /** `credlife list`: every credential with its state. */
-export async function list(context: CommandContext, options: GlobalOptions): Promise<void> {
+export async function list(context: CommandContext, options: ListCommandOptions): Promise<void> {
+  const report = reportOf(options);
+  if (report !== null) return printReport(context, options, report);
   const { rows, unreadable } = await withEngine(context, options, async (engine) => {
     const found = await allCredentials(engine);
     const result: CredentialRow[] = [];

@@ -1,7 +1,7 @@
 import { toCredentialError, type CredentialError } from '../../errors.ts';
 import type { CredentialRecord, SecretPointer } from '../credential.ts';
 import { driverInput, newId, openRecord, type Surroundings } from '../effects.ts';
-import { classify } from '../policy.ts';
+import { classify } from '../failure-classes.ts';
 import { owe } from '../revocations.ts';
 import type { Rotating } from './contract.ts';
 import { stepRetryAt } from './policy.ts';

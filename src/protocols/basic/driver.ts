@@ -52,8 +52,8 @@ export class BasicDriver implements ProtocolDriver {
   }
 
   identity(config: JsonObject): JsonObject {
-    const { username, testUrl } = parseBasicConfig(config);
-    return { username, testUrl: testUrl ?? null };
+    const { username, testUrl = null, testStatus, testBodyIncludes } = parseBasicConfig(config);
+    return definedMembers({ username, testUrl, testStatus, testBodyIncludes });
   }
 
   endpoint(config: JsonObject): string {

@@ -152,6 +152,7 @@ async function refresh(world: World, record: CredentialRecord, events: readonly 
   } else {
     await refreshed;
   }
+  world.driver.renewGrace();
   expect(scripted).toBe(true);
 }
 
@@ -232,6 +233,8 @@ async function bringAbout(world: World, id: string, state: StatePath): Promise<I
     case 'pending.misconfigured':
       throw new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', 'The client is refused.');
     default:
+      // Inside the grace window a token in doubt would stay that.
+      driver.endGrace();
       throw new TransientError('ERR_ENDPOINT_UNAVAILABLE', 'The endpoint has a fault.');
   }
 }

@@ -30,6 +30,7 @@ export class ScriptedDriver implements ProtocolDriver {
     complete: () => Promise.resolve(this.issue()),
   };
   readonly #now: () => Date;
+  readonly #traits = { spends: Secret.of('token'), reuseGraceMs: DAYS_30_MS, deadlineMs: 1_000 };
   #signIns = 0;
   #places = 0;
 
@@ -42,10 +43,19 @@ export class ScriptedDriver implements ProtocolDriver {
   parseSecret = () => ({ token: 'registered' });
   identity = () => ({});
   endpoint = ({ place }: JsonObject) => `scripted ${JSON.stringify(place)}`;
-  refreshTraits = () => ({ spends: Secret.of('token'), reuseGraceMs: DAYS_30_MS, deadlineMs: 1_000 });
+  refreshTraits = () => this.#traits;
   material = () => ({ headers: {} });
   confirm = () => Promise.resolve('unconfirmable' as const);
   revoke = () => Promise.resolve('revoked' as const);
+
+  /** The grace ends while the request is on its way. */
+  endGrace(): void {
+    this.#traits.reuseGraceMs = 0;
+  }
+
+  renewGrace(): void {
+    this.#traits.reuseGraceMs = DAYS_30_MS;
+  }
 
   refresh(_input: unknown, beforeSend: BeforeSend): Promise<Issued> {
     return this.script(beforeSend);

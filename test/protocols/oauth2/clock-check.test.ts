@@ -1,5 +1,6 @@
 import { silentLogger, type Fetch } from '../../../src/ports.ts';
-import { classify, settleFailed } from '../../../src/lifecycle/policy.ts';
+import { classify } from '../../../src/lifecycle/failure-classes.ts';
+import { settleFailed } from '../../../src/lifecycle/policy.ts';
 import { TransientError, type CredentialError } from '../../../src/errors.ts';
 import { ClockSkew } from '../../../src/protocols/clock-skew.ts';
 import { profileOf } from '../../../src/protocols/oauth2/profile.ts';

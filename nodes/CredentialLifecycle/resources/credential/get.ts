@@ -1,5 +1,5 @@
 import { credentialItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** State, expiry and next action of one credential. Needs the scope list. */
 export const getOperation: Operation = {
@@ -9,6 +9,6 @@ export const getOperation: Operation = {
     action: 'Get a credential',
     description: 'State, expiry and next action of one credential. Needs the scope list.',
   },
-  properties: [credentialIdFor('get')],
+  properties: [credentialLocator],
   run: async (call) => [credentialItem(await call.operator.get(credentialIdOf(call)))],
 };

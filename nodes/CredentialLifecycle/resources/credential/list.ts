@@ -1,9 +1,8 @@
 import type { IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { filterFrom, listUpTo } from '../../../../src/n8n/operator.ts';
 import { credentialItem } from '../../../../src/n8n/output.ts';
-import type { Operation } from './operation.ts';
-
-const SHOWN = { resource: ['credential'], operation: ['list'] };
+import { filters } from '../filters.ts';
+import type { Operation } from '../operation.ts';
 
 const properties: INodeProperties[] = [
   {
@@ -12,7 +11,6 @@ const properties: INodeProperties[] = [
     type: 'boolean',
     default: false,
     description: 'Whether to return all results or only up to a given limit',
-    displayOptions: { show: SHOWN },
   },
   {
     displayName: 'Limit',
@@ -21,41 +19,9 @@ const properties: INodeProperties[] = [
     typeOptions: { minValue: 1 },
     default: 50,
     description: 'Max number of results to return',
-    displayOptions: { show: { ...SHOWN, returnAll: [false] } },
+    displayOptions: { show: { returnAll: [false] } },
   },
-  {
-    displayName: 'Filters',
-    name: 'filters',
-    type: 'collection',
-    placeholder: 'Add Filter',
-    default: {},
-    displayOptions: { show: SHOWN },
-    options: [
-      { displayName: 'Owner ID', name: 'ownerId', type: 'string', default: '' },
-      { displayName: 'Protocol', name: 'protocol', type: 'string', default: '', placeholder: 'oauth2' },
-      {
-        displayName: 'State',
-        name: 'state',
-        type: 'options',
-        options: [
-          { name: 'Expired', value: 'expired' },
-          { name: 'Pending', value: 'pending' },
-          { name: 'Refreshing', value: 'refreshing' },
-          { name: 'Revoked', value: 'revoked' },
-          { name: 'Valid', value: 'valid' },
-        ],
-        default: 'valid',
-      },
-      {
-        displayName: 'Tags',
-        name: 'tags',
-        type: 'string',
-        default: '',
-        placeholder: 'production,billing',
-        description: 'Separated by commas. A credential is returned when it carries all of them.',
-      },
-    ],
-  },
+  filters,
 ];
 
 /** Credentials with their state, expiry and next action. Needs the scope list. */
@@ -64,7 +30,7 @@ export const listOperation: Operation = {
     name: 'List',
     value: 'list',
     action: 'List credentials',
-    description: 'Credentials with their state, expiry and next action. Needs the scope list.',
+    description: 'Credentials with their state, expiry and next action, one item each. Needs the scope list.',
   },
   properties,
   run: async ({ context, operator, itemIndex }) => {

@@ -1,5 +1,5 @@
 import { credentialItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Obtains a new token now. Needs the scope refresh. */
 export const refreshOperation: Operation = {
@@ -9,6 +9,6 @@ export const refreshOperation: Operation = {
     action: 'Refresh a credential',
     description: 'Obtains a new token now. Needs the scope refresh.',
   },
-  properties: [credentialIdFor('refresh')],
+  properties: [credentialLocator],
   run: async (call) => [credentialItem(await call.operator.refresh(credentialIdOf(call)))],
 };

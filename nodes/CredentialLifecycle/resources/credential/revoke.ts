@@ -1,5 +1,5 @@
 import { credentialItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Ends the credential here and, where the other side offers it, there. It stays revoked. Needs the scope revoke. */
 export const revokeOperation: Operation = {
@@ -10,6 +10,6 @@ export const revokeOperation: Operation = {
     description:
       'Ends the credential here and, where the other side offers it, there. It stays revoked. Needs the scope revoke.',
   },
-  properties: [credentialIdFor('revoke')],
+  properties: [credentialLocator],
   run: async (call) => [credentialItem(await call.operator.revoke(credentialIdOf(call)))],
 };

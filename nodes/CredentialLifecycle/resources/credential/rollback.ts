@@ -1,5 +1,5 @@
 import { credentialItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Puts the secret before the last rotation back in use. Needs the scope rotate. */
 export const rollbackOperation: Operation = {
@@ -9,6 +9,6 @@ export const rollbackOperation: Operation = {
     action: 'Roll back a credential',
     description: 'Puts the secret before the last rotation back in use. Needs the scope rotate.',
   },
-  properties: [credentialIdFor('rollback')],
+  properties: [credentialLocator],
   run: async (call) => [credentialItem(await call.operator.rollback(credentialIdOf(call)))],
 };

@@ -1,5 +1,5 @@
 import { credentialItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Replaces the secret by a new one, at the other side too. Needs the scope rotate. */
 export const rotateOperation: Operation = {
@@ -9,6 +9,6 @@ export const rotateOperation: Operation = {
     action: 'Rotate a credential',
     description: 'Replaces the secret by a new one, at the other side too. Needs the scope rotate.',
   },
-  properties: [credentialIdFor('rotate')],
+  properties: [credentialLocator],
   run: async (call) => [credentialItem(await call.operator.rotate(credentialIdOf(call)))],
 };

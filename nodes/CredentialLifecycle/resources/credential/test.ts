@@ -1,5 +1,5 @@
 import { testItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Proves the credential against the other side. Needs the scope test. */
 export const testOperation: Operation = {
@@ -9,7 +9,7 @@ export const testOperation: Operation = {
     action: 'Test a credential',
     description: 'Proves the credential against the other side. Needs the scope test.',
   },
-  properties: [credentialIdFor('test')],
+  properties: [credentialLocator],
   run: async (call) => {
     const id = credentialIdOf(call);
     return [testItem(id, await call.operator.test(id))];

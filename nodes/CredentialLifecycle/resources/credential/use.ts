@@ -1,5 +1,5 @@
 import { useItem } from '../../../../src/n8n/output.ts';
-import { credentialIdFor, credentialIdOf, useOptionsOf, type Operation } from './operation.ts';
+import { credentialIdOf, credentialLocator, useOptionsOf, type Operation } from '../operation.ts';
 
 /** Gets a token if none is valid, and returns state, expiry and generation, never the token. Needs the scope use. */
 export const useOperation: Operation = {
@@ -10,6 +10,6 @@ export const useOperation: Operation = {
     description:
       'Gets a token if none is valid, and returns state, expiry and generation, never the token. Needs the scope use.',
   },
-  properties: [credentialIdFor('use')],
+  properties: [credentialLocator],
   run: async (call) => [useItem(await call.operator.use(credentialIdOf(call), useOptionsOf(call)))],
 };

@@ -13,6 +13,8 @@ const description = z.object({
   nodes: z.array(z.looseObject({ name: z.string(), iconUrl: icons, properties: z.array(property) })),
 });
 
+const shownWith = z.object({ show: z.object({ resource: z.array(z.string()), operation: z.array(z.string()) }) });
+
 const host = new PackageHost();
 let loaded: z.infer<typeof description>;
 let nativeModules: unknown;
@@ -119,22 +121,28 @@ describe("the built package in n8n-core's own loader", () => {
     }
   });
 
-  it('offers eight operations, and asks for the credential in all of them but the list', () => {
+  it('offers a verb of the engine in each operation, and asks for the credential in all of them but the list', () => {
     const [node] = loaded.nodes;
     const operation = node?.properties.find(({ name }) => name === 'operation');
     const options = z.array(z.looseObject({ value: z.string() })).parse(operation?.['options']);
     expect(options.map(({ value }) => value)).toEqual([
+      'delete',
       'get',
       'list',
+      'pause',
       'refresh',
+      'resume',
       'revoke',
       'rollback',
       'rotate',
       'test',
+      'update',
       'use',
     ]);
     const pickers = node?.properties.filter(({ name }) => name === 'credentialId') ?? [];
-    expect(pickers).toHaveLength(7);
+    const shown = pickers.map(({ displayOptions }) => shownWith.parse(displayOptions).show);
+    const asking = shown.flatMap(({ resource, operation }) => (resource.includes('credential') ? operation : []));
+    expect(asking.sort()).toEqual(options.map(({ value }) => value).filter((value) => value !== 'list'));
   });
 
   it('has its codex', () => {

@@ -4,7 +4,7 @@ import { takeOverFromHost } from '../src/n8n/connect-button.ts';
 /** An OAuth2 sign-in by n8n's own connect button; from the first request on the engine keeps its token. */
 export class LifecycleConnectOAuth2Api implements ICredentialType {
   name = 'lifecycleConnectOAuth2Api';
-  displayName = 'OAuth2 with Connect Button (Lifecycle) OAuth2 API';
+  displayName = 'Connect Button (Lifecycle) OAuth2 API';
   extends = ['oAuth2Api'];
   documentationUrl =
     'https://github.com/credential-lifecycle/n8n-nodes-credential-lifecycle/blob/main/docs/n8n-watch.md#oauth2-with-n8ns-connect-button';

@@ -93,7 +93,7 @@ it('ends at its limit between two questions, never in one', async () => {
       clock.advance(5_000);
       asked.push(signal.aborted);
       onPending();
-      if (signal.aborted) return Promise.reject(signal.reason);
+      if (signal.aborted) return Promise.reject(signal.reason as Error);
     }
     return Promise.reject(new Error('asked for ever'));
   });
@@ -104,7 +104,7 @@ it('ends at its limit between two questions, never in one', async () => {
 });
 
 it('ends when its caller gives up', async () => {
-  const engine = ending((signal) => Promise.reject(signal.reason));
+  const engine = ending((signal) => Promise.reject(signal.reason as Error));
   const signal = AbortSignal.abort(new Error('cancelled'));
   await expect(awaitDeviceAuthorization(engine, named, { signal })).rejects.toThrow('cancelled');
 });

@@ -2,7 +2,7 @@ import type { IDataObject, IExecuteFunctions, ILoadOptionsFunctions, INodeExecut
 import { CredentialLifecycle } from '../../nodes/CredentialLifecycle/CredentialLifecycle.node.ts';
 import { ACCESS_SCOPES, type AccessScope, type EngineClient } from '../../src/client.ts';
 import { createEmbeddedClient } from '../../src/embedded-client.ts';
-import { CredentialEngine } from '../../src/engine.ts';
+import type { CredentialEngine } from '../../src/engine.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { machineEntry, openEngine, temporaryFolder } from '../support/engine.ts';
 
@@ -43,7 +43,8 @@ async function run(parameters: object, options: Run = {}): Promise<INodeExecutio
   const values = new Map(Object.entries(parameters));
   const context = {
     getInputData: () => Array.from({ length: items }, () => ({ json: {} })),
-    getNodeParameter: (name: string, _item: number, fallback?: unknown) => values.get(name) ?? fallback,
+    getNodeParameter: (name: string, _item: number, fallback?: unknown) =>
+      values.has(name) ? (values.get(name) as unknown) : fallback,
     getCredentials: async () => ({ accessKey }),
     getNode: () => ({ name: 'Credential Lifecycle', type: 'x', typeVersion: 1, position: [0, 0], parameters: {} }),
     getWorkflow: () => ({ id: 'w1' }),

@@ -40,7 +40,7 @@ describe("the built package in n8n-core's own loader", () => {
       ['lifecycleOAuth2Api', 'OAuth2 (Lifecycle) API'],
       ['lifecycleLdapApi', 'LDAP (Lifecycle) API'],
       ['lifecycleBasicApi', 'Basic Auth (Lifecycle) API'],
-      ['lifecycleConnectOAuth2Api', 'OAuth2 with Connect Button (Lifecycle) OAuth2 API'],
+      ['lifecycleConnectOAuth2Api', 'Connect Button (Lifecycle) OAuth2 API'],
       ['managedCredentialApi', 'Managed Credential API'],
       ['credentialLifecycleAccessApi', 'Credential Lifecycle Access API'],
     ]);

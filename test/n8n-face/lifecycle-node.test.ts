@@ -2,7 +2,7 @@ import type { IDataObject, IExecuteFunctions, ILoadOptionsFunctions, INodeExecut
 import { CredentialLifecycle } from '../../nodes/CredentialLifecycle/CredentialLifecycle.node.ts';
 import { ACCESS_SCOPES, type AccessScope, type EngineClient } from '../../src/client.ts';
 import { createEmbeddedClient } from '../../src/embedded-client.ts';
-import { CredentialEngine } from '../../src/engine.ts';
+import type { CredentialEngine } from '../../src/engine.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { machineEntry, openEngine, temporaryFolder } from '../support/engine.ts';
 
@@ -40,7 +40,7 @@ interface Run {
 async function run(parameters: object, options: Run = {}): Promise<INodeExecutionData[]> {
   const { scopes = ACCESS_SCOPES, credentialId = null, continueOnFail = false, items = 1 } = options;
   const { accessKey } = await engine.grant(credentialId, { scopes });
-  const values = new Map(Object.entries(parameters));
+  const values = new Map<string, unknown>(Object.entries(parameters));
   const context = {
     getInputData: () => Array.from({ length: items }, () => ({ json: {} })),
     getNodeParameter: (name: string, _item: number, fallback?: unknown) => values.get(name) ?? fallback,

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { ChatServer } from './chat-server.ts';
 import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
 import { outputOf, World } from './world.ts';
+
+// A server of the tests has set less.
+jest.setTimeout(180_000);
 
 /** What has to be there before an example runs, how it is run, and what must have come of it. */
 type Scenario = (example: Example) => Promise<void>;
@@ -45,7 +48,12 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     await world.withEngine((engine) => engine.update(good, tag));
     expect(await toldBy(example, {})).toEqual([]);
     const { clientId } = world.server.clients.machine;
-    const config = { issuer: world.server.issuer, clientId, scope: 'api', allowInsecureTransport: true };
+    const config = {
+      issuer: world.server.issuer,
+      grantType: 'client_credentials',
+      clientId,
+      allowInsecureTransport: true,
+    };
     const entry = { protocol: 'oauth2', name: 'Broken', config, secret: { clientSecret: 'wrong' }, ...tag };
     await world.withEngine((engine) => engine.register(entry));
     expect(await toldBy(example, {})).toEqual([

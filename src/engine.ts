@@ -353,7 +353,7 @@ export class CredentialEngine {
     return this.outbox.read(cursor, limit);
   }
 
-  /** The events as they are stored, for those who follow them under a name of their own: docs/n8n-trigger.md. */
+  /** The events as they are stored, for those who follow them under a name of their own. */
   get outbox(): Outbox {
     this.#requireOpen();
     return this.#upkeep.outbox;

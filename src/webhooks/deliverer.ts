@@ -165,9 +165,12 @@ export class WebhookDeliverer {
     { cursor: from }: DeliveryState,
   ): Promise<{ event: CredentialEvent | null; cursor: number; missed: number } | null> {
     const { records } = this.#options;
-    const { prunedThrough } = await records.eventRange();
+    const { newest, prunedThrough } = await records.eventRange();
     const page = await records.readEvents(from, BATCH);
-    if (page.events.length === 0) return null;
+    if (page.events.length === 0) {
+      // All that was there has been pruned: to look for it again would never end.
+      return newest > from ? { event: null, cursor: newest, missed: newest - from } : null;
+    }
     const missedUpTo = (cursor: number): number => Math.max(0, Math.min(prunedThrough, cursor - 1) - from);
     // Where numbers are missing a page tells the cursor of its last event only: then one by one.
     const isDense = page.cursor - from === page.events.length;

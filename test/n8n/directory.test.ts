@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { CountingProxy } from '../servers/counting-proxy.ts';
 import { PasswordService } from '../servers/password-service.ts';
 import {
@@ -26,6 +26,9 @@ import {
   type WorkflowDefinition,
 } from './workflow.ts';
 import { errorOf, outputOf, World } from './world.ts';
+
+// slapd's file allows less, and n8n has to be installed and started first.
+jest.setTimeout(180_000);
 
 const LDAP = 'lifecycleLdapApi';
 const BASIC = 'lifecycleBasicApi';

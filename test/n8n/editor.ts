@@ -84,6 +84,8 @@ export class Editor {
   /** Opens a node of a workflow. */
   async nodePanel(workflow: StoredWorkflow, node: WorkflowNode): Promise<Picture> {
     await this.#page.goto(`${this.#n8n.url}/workflow/${workflow.id}/${node.id}`);
+    // "Node executed successfully" covers the output, and goes away when it likes.
+    await this.#page.addStyleTag({ content: '.el-notification { display: none !important }' });
     const panel = this.#page.locator(PANEL);
     await panel.locator(part('node-parameters')).waitFor();
     await panel.locator('img').first().waitFor();
@@ -99,7 +101,6 @@ export class Editor {
       .getByText(/^\d+ items?$/)
       .first()
       .waitFor();
-    await this.#dismissNotice();
     // The other views are as wide as the data.
     await panel.locator(part('output-panel')).locator(part('radio-button-schema')).click();
     return new Picture(panel, PANEL);
@@ -113,13 +114,6 @@ export class Editor {
     const texts = await options.allInnerTexts();
     await this.#page.keyboard.press('Escape');
     return texts;
-  }
-
-  async #dismissNotice(): Promise<void> {
-    const notice = this.#page.getByText('Node executed successfully');
-    await notice.waitFor();
-    await this.#page.locator('.el-notification__closeBtn').first().click();
-    await notice.waitFor({ state: 'detached' });
   }
 
   async #stayHere(context: BrowserContext): Promise<void> {

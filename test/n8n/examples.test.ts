@@ -57,7 +57,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     const entry = { protocol: 'oauth2', name: 'Broken', config, secret: { clientSecret: 'wrong' }, ...tag };
     await world.withEngine((engine) => engine.register(entry));
     expect(await toldBy(example, {})).toEqual([
-      { text: expect.stringMatching(/^1 of 2 credentials will not be usable .* Broken: misconfigured\. /) },
+      { text: expect.stringMatching(/^1 of 2 credentials will not be usable until .*: Broken \(misconfigured\)\. /) },
     ]);
   },
   'rotate-and-notify.json': async (example) => {

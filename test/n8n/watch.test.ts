@@ -151,6 +151,9 @@ describe('credlife watch n8n', () => {
   });
 
   it('watches into the engine of that n8n itself, whose node then lists what is watched', async () => {
+    // The first who asks that engine anything founds its database.
+    const guess = { id: '', name: 'Guess', type: 'managedCredentialApi' };
+    await n8n.testCredential(guess, { credentialId: 'none', accessKey: 'none' });
     const looked = await credlife(['--n8n', n8n.n8nFolder, 'watch', 'n8n', '--once']);
     expect(looked).toMatchObject({ exitCode: 0, errors: '' });
     const granted = await credlife(['--n8n', n8n.n8nFolder, 'grant', '--engine', '--scopes', 'list', '--json']);

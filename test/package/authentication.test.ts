@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod/v4';
 import { type AuthorizationServer, startAuthorizationServer } from '../servers/authorization-server.ts';
 import { outputOf, PACKAGE_FOLDER, PackageHost } from './package-host.ts';
 
 const succeeded = z.array(z.object({ headers: z.object({ authorization: z.string() }), marker: z.string() }));
 const failed = z.array(z.object({ error: z.object({ message: z.string(), description: z.string() }) }));
+
+// n8n's loader alone takes seconds on a busy machine, and some of these start several processes.
+jest.setTimeout(60_000);
 
 let server: AuthorizationServer;
 let host: PackageHost;

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import type { CredentialEngine } from '../../src/engine.ts';
+import { openSqlite } from '../../src/storage/sqlite.ts';
 import { verifyWebhookSignature } from '../../src/webhooks/signature.ts';
 import { EngineProcess } from '../engine/support/engine-process.ts';
 import { Endpoint, endpointEntry, rotatingEndpointEntry, tokens } from '../engine/support/endpoint.ts';
@@ -51,6 +53,23 @@ test('events go to a webhook once each, in order, signed, from the moment that i
     expect(verifyWebhookSignature(headers, body, { keys: [key], now: clock.now() })).toMatchObject({ valid: true });
   }
   expect(await statusOf()).toMatchObject({ waiting: 0, failure: null, tries: 0, missed: 0, leftOut: 0 });
+}, 30_000);
+
+test('events that were all pruned before they could be delivered are counted as missed, once', async () => {
+  await engine.close();
+  engine = await openEngine(folder.path, { keeper: false, ports: { clock } });
+  await engine.webhooks.add({ url: receiver.url });
+  const { id } = await engine.register(endpointEntry(endpoint));
+  await engine.delete(id);
+  const { records } = openSqlite(join(folder.path, 'credentials.db'), clock);
+  const { newest } = await records.eventRange();
+  while ((await records.pruneEvents(newest, 1_000)) > 0);
+  await records.close();
+  await engine.close();
+  engine = await openEngine(folder.path, { keeper: true, ports: { clock } });
+  await eventually(async () => (await statusOf())?.waiting === 0);
+  expect(await statusOf()).toMatchObject({ waiting: 0, delivered: 0, missed: newest });
+  expect(receiver.ids).toEqual([]);
 }, 30_000);
 
 test('F57 while the receiver is down refreshes go on, and it gets the same events when it is back', async () => {

@@ -88,14 +88,14 @@ it('passes every other failure on', async () => {
 it('ends at its limit between two questions, never in one', async () => {
   const clock = new StillClock();
   const asked: boolean[] = [];
-  const engine = ending((signal, onPending) => {
+  const engine = ending(async (signal, onPending) => {
     for (let question = 1; question <= 10; question += 1) {
       clock.advance(5_000);
       asked.push(signal.aborted);
       onPending();
-      if (signal.aborted) return Promise.reject(signal.reason as Error);
+      signal.throwIfAborted();
     }
-    return Promise.reject(new Error('asked for ever'));
+    throw new Error('asked for ever');
   });
   expect(await awaitDeviceAuthorization(engine, named, { limitMs: 12_000 }, clock)).toMatchObject({
     status: 'waiting',
@@ -104,7 +104,10 @@ it('ends at its limit between two questions, never in one', async () => {
 });
 
 it('ends when its caller gives up', async () => {
-  const engine = ending((signal) => Promise.reject(signal.reason as Error));
+  const engine = ending(async (signal) => {
+    signal.throwIfAborted();
+    throw new Error('not cancelled');
+  });
   const signal = AbortSignal.abort(new Error('cancelled'));
   await expect(awaitDeviceAuthorization(engine, named, { signal })).rejects.toThrow('cancelled');
 });

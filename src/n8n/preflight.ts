@@ -8,6 +8,8 @@ import { rowItem } from './output.ts';
 import { selected } from './reports.ts';
 import { textsFrom } from './texts.ts';
 
+const MOST_NAMED = 10;
+
 /** What the node asks for, as it was entered. */
 export interface PreflightInput {
   readonly selection: unknown;
@@ -65,7 +67,10 @@ function resultItem({ alive, until, credentials }: PreflightResult): IDataObject
 }
 
 function notAliveError(dead: readonly PreflightRow[], asked: number, until: Date): CredentialError {
-  const message = `${dead.length} of ${asked} credentials will not be usable until ${until.toISOString()}.`;
+  // Where n8n sends a failed item to another output, this sentence is all that it keeps.
+  const names = dead.slice(0, MOST_NAMED).map(({ id, name, reason }) => `${name ?? id} (${reason})`);
+  const others = dead.length > MOST_NAMED ? ` and ${dead.length - MOST_NAMED} more` : '';
+  const message = `${dead.length} of ${asked} credentials will not be usable until ${until.toISOString()}: ${names.join(', ')}${others}.`;
   return new ReauthorizationRequiredError('ERR_PREFLIGHT_NOT_ALIVE', message);
 }
 

@@ -40,7 +40,7 @@ interface Run {
 async function run(parameters: object, options: Run = {}): Promise<INodeExecutionData[]> {
   const { scopes = ACCESS_SCOPES, credentialId = null, continueOnFail = false, items = 1 } = options;
   const { accessKey } = await engine.grant(credentialId, { scopes });
-  const values = new Map(Object.entries(parameters));
+  const values = new Map<string, unknown>(Object.entries(parameters));
   const context = {
     getInputData: () => Array.from({ length: items }, () => ({ json: {} })),
     getNodeParameter: (name: string, _item: number, fallback?: unknown) =>

@@ -5,7 +5,7 @@ import { type Example, exampleFiles, importExample, readExample, type Surroundin
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
 import { outputOf, World } from './world.ts';
 
-// slapd's file allows less, and n8n has to be installed and started first.
+// A server of the tests has set less.
 jest.setTimeout(180_000);
 
 /** What has to be there before an example runs, how it is run, and what must have come of it. */
@@ -48,11 +48,16 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     await world.withEngine((engine) => engine.update(good, tag));
     expect(await toldBy(example, {})).toEqual([]);
     const { clientId } = world.server.clients.machine;
-    const config = { issuer: world.server.issuer, clientId, scope: 'api', allowInsecureTransport: true };
+    const config = {
+      issuer: world.server.issuer,
+      grantType: 'client_credentials',
+      clientId,
+      allowInsecureTransport: true,
+    };
     const entry = { protocol: 'oauth2', name: 'Broken', config, secret: { clientSecret: 'wrong' }, ...tag };
     await world.withEngine((engine) => engine.register(entry));
     expect(await toldBy(example, {})).toEqual([
-      { text: expect.stringMatching(/^1 of 2 credentials will not be usable .* Broken: misconfigured\. /) },
+      { text: expect.stringMatching(/^1 of 2 credentials will not be usable until .*: Broken \(misconfigured\)\. /) },
     ]);
   },
   'rotate-and-notify.json': async (example) => {

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod/v4';
 import { PACKAGE_FOLDER, PackageHost } from './package-host.ts';
+
+// n8n's loader alone takes seconds on a busy machine.
+jest.setTimeout(60_000);
 
 const icons = z.object({ light: z.string(), dark: z.string() });
 const property = z.looseObject({ name: z.string(), type: z.string(), typeOptions: z.looseObject({}).optional() });

@@ -44,7 +44,7 @@ async function run(parameters: object, options: Run = {}): Promise<INodeExecutio
   const context = {
     getInputData: () => Array.from({ length: items }, () => ({ json: {} })),
     getNodeParameter: (name: string, _item: number, fallback?: unknown) =>
-      values.has(name) ? (values.get(name)) : fallback,
+      values.has(name) ? values.get(name) : fallback,
     getCredentials: async () => ({ accessKey }),
     getNode: () => ({ name: 'Credential Lifecycle', type: 'x', typeVersion: 1, position: [0, 0], parameters: {} }),
     getWorkflow: () => ({ id: 'w1' }),

@@ -73,6 +73,8 @@ describe('unwrap()', () => {
     'protocols/ldap/driver.ts': 'logins, the key of a pool, material',
     'protocols/ldap/ldap-directory.ts': 'a password that a person typed, at its bind',
     'protocols/ldap/rotation.ts': 'old and new passwords of an account',
+    'protocols/n8n/driver.ts': 'the shape of a stored grant, which holds no secret',
+    'protocols/n8n/request.ts': 'the API key on its way into the header of one request',
     'protocols/oauth2/authorization.ts': 'what completing a sign-in takes',
     'protocols/oauth2/driver.ts': 'requests and material',
     'protocols/oauth2/opened.ts': 'the parts of a credential for one call',

@@ -110,7 +110,7 @@ test.each(MALFORMED)('%s is refused in one clean line, and nothing is stored', a
 test.each(['oauth', '', '__proto__', 'toString'])('the protocol %j is refused by name', async (protocol) => {
   await expect(engine.register({ ...entry({}), protocol, name: 'x' })).rejects.toMatchObject({
     code: 'ERR_CONFIG_UNKNOWN_PROTOCOL',
-    message: 'The protocol is not one of: oauth2, ldap, basic.',
+    message: 'The protocol is not one of: oauth2, ldap, basic, n8n.',
   });
 });
 

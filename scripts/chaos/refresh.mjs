@@ -156,8 +156,12 @@ class Issuers {
 
 /** One run: its servers, processes and what is known about its credentials. */
 class Run {
-  /** @type {Map<string, { familyId: string, clientId: string }>} */
-  #credentials = new Map();
+  /**
+   * The client of each family that was given to the engines. Its credential is found by its name: a registration whose caller was
+   * told that the store is away may have been written all the same.
+   * @type {Map<string, string>}
+   */
+  #clients = new Map();
   /** Lost credentials that were replaced by a new consent. */
   #replaced = new Set();
   #startedAt = Date.now();
@@ -184,7 +188,8 @@ class Run {
   /** @param {string} clientId */
   async #consent(clientId) {
     const { familyId, refreshToken, config, clientSecret } = await this.#issuers.consent(clientId);
-    const id = await this.#founder.register({
+    this.#clients.set(familyId, clientId);
+    await this.#founder.register({
       protocol: 'oauth2',
       name: familyId,
       config: {
@@ -195,7 +200,6 @@ class Run {
       },
       secret: { clientSecret, refreshToken },
     });
-    this.#credentials.set(id, { familyId, clientId });
   }
 
   async populate() {
@@ -249,12 +253,12 @@ class Run {
 
   /** A new consent for each grant that was lost, so that the pressure stays. */
   async #replaceLost() {
-    for (const { id, state } of (await this.seen()).filter(isLost)) {
-      const known = this.#credentials.get(id);
-      if (!known || state !== 'expired.needsUser' || this.#replaced.has(id)) continue;
+    for (const { id, familyId, state } of (await this.seen()).filter(isLost)) {
+      const clientId = this.#clients.get(familyId);
+      if (clientId === undefined || state !== 'expired.needsUser' || this.#replaced.has(id)) continue;
       this.#replaced.add(id);
       // A store that is held up just now takes it at another time.
-      await this.#consent(known.clientId).catch(() => this.#replaced.delete(id));
+      await this.#consent(clientId).catch(() => this.#replaced.delete(id));
     }
   }
 
@@ -287,10 +291,10 @@ class Run {
   /** @returns {Promise<import('./refresh/judge.mjs').Seen[]>} what the database says about each credential */
   async seen() {
     return (await this.#books.records())
-      .filter(({ id }) => this.#credentials.has(id))
-      .map(({ id, state, generation, failure, refreshDueAt }) => ({
+      .filter(({ name }) => this.#clients.has(name))
+      .map(({ id, name, state, generation, failure, refreshDueAt }) => ({
         id,
-        familyId: this.#credentials.get(id)?.familyId ?? '',
+        familyId: name,
         state,
         generation,
         code: failure?.code ?? null,

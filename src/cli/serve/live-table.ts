@@ -7,11 +7,10 @@ import { rowOf, type CredentialRow } from '../credential-table.ts';
 import { attentionRank } from '../state-words.ts';
 import { composeFrame, totalOf, type FrameContent } from './frame.ts';
 import type { SandboxSession } from './sandbox-session.ts';
+import { Redrawing } from './redrawing.ts';
 import { Screen } from './screen.ts';
 import type { View } from './view.ts';
 
-const REDRAW_MS = 1_000;
-const AFTER_EVENT_MS = 50;
 /** The order in which the states get the room that there is. */
 const BY_URGENCY: readonly LifecycleState[] = ['expired', 'pending', 'refreshing', 'valid', 'revoked'];
 
@@ -21,44 +20,19 @@ export class LiveTable implements View {
   readonly #engine: CredentialEngine;
   readonly #sandbox: SandboxSession | null;
   readonly #screen: Screen;
-  readonly #unsubscribe: () => void;
-  #timer: NodeJS.Timeout | undefined;
-  #drawing: Promise<void> = Promise.resolve();
+  readonly #redrawing: Redrawing;
 
   constructor(context: CommandContext, engine: CredentialEngine, sandbox: SandboxSession | null) {
     this.#context = context;
     this.#engine = engine;
     this.#sandbox = sandbox;
     this.#screen = new Screen(context.output);
-    this.#unsubscribe = engine.on('*', () => {
-      this.#plan(AFTER_EVENT_MS);
-    });
-    this.#plan(0);
+    this.#redrawing = new Redrawing(this.#screen, engine, () => this.#frame());
   }
 
   /** Draws a last frame, which stays. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    clearTimeout(this.#timer);
-    await this.#drawing;
-    this.#screen.draw(await this.#frame());
-    this.#screen.close();
-  }
-
-  #plan(delayMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#drawing = this.#drawing.then(() => this.#redraw());
-    }, delayMs);
-  }
-
-  async #redraw(): Promise<void> {
-    this.#plan(REDRAW_MS);
-    try {
-      this.#screen.draw(await this.#frame());
-    } catch {
-      // A store that is busy for a moment must not end the table: the last frame stays, and its clock shows its age.
-    }
+  close(): Promise<void> {
+    return this.#redrawing.close();
   }
 
   async #frame(): Promise<string[]> {

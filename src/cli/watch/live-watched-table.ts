@@ -5,14 +5,12 @@ import { systemClock } from '../../ports.ts';
 import { truncate, wrap } from '../columns.ts';
 import type { CommandContext } from '../context.ts';
 import { failureLine, failureOf } from '../failure.ts';
+import { Redrawing } from '../serve/redrawing.ts';
 import { Screen } from '../serve/screen.ts';
 import type { View } from '../serve/view.ts';
 import type { Style } from '../style.ts';
 import { watchedCountsText, watchedTrouble, type WatchedRow } from '../watched-words.ts';
 import { byUrgency, watchedTable } from './watched-table.ts';
-
-const REDRAW_MS = 1_000;
-const AFTER_EVENT_MS = 50;
 
 export interface WatchedContent {
   readonly url: string;
@@ -68,9 +66,7 @@ export class LiveWatchedTable implements View {
   readonly #url: string;
   readonly #rows: () => Promise<WatchedRow[]>;
   readonly #screen: Screen;
-  readonly #unsubscribe: () => void;
-  #timer: NodeJS.Timeout | undefined;
-  #drawing: Promise<void> = Promise.resolve();
+  readonly #redrawing: Redrawing;
   #failure: CredentialError | null = null;
   #hasLooked = false;
 
@@ -82,42 +78,18 @@ export class LiveWatchedTable implements View {
     this.#url = options.url;
     this.#rows = options.rows;
     this.#screen = new Screen(context.output);
-    this.#unsubscribe = options.engine.on('*', () => {
-      this.#plan(AFTER_EVENT_MS);
-    });
-    this.#plan(0);
+    this.#redrawing = new Redrawing(this.#screen, options.engine, () => this.#frame());
   }
 
   looked(failure: CredentialError | null): void {
     this.#failure = failure;
     this.#hasLooked = true;
-    this.#plan(AFTER_EVENT_MS);
+    this.#redrawing.soon();
   }
 
   /** Draws a last frame, which stays. */
-  async close(): Promise<void> {
-    this.#unsubscribe();
-    clearTimeout(this.#timer);
-    await this.#drawing;
-    clearTimeout(this.#timer);
-    this.#screen.draw(await this.#frame());
-    this.#screen.close();
-  }
-
-  #plan(delayMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#drawing = this.#drawing.then(() => this.#redraw());
-    }, delayMs);
-  }
-
-  async #redraw(): Promise<void> {
-    this.#plan(REDRAW_MS);
-    try {
-      this.#screen.draw(await this.#frame());
-    } catch {
-      // A store that is busy for a moment must not end the table: the last frame stays, and its clock shows its age.
-    }
+  close(): Promise<void> {
+    return this.#redrawing.close();
   }
 
   async #frame(): Promise<string[]> {

@@ -1,6 +1,5 @@
 import { z } from 'zod/v4';
-
-const instant = z.iso.datetime().transform((text) => new Date(text));
+import { instant } from './in-place.ts';
 
 /** A sign-in of a person, in the record; what completing it takes is sealed apart. */
 export interface PendingAuthorization {

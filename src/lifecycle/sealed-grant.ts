@@ -3,8 +3,8 @@ import { KeyRingError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import type { Issued } from '../protocols/protocol.ts';
 import { Secret } from '../secret.ts';
+import { inPlaceReaderOf, instant } from './in-place.ts';
 
-const instant = z.iso.datetime().transform((text) => new Date(text));
 const sealedGrantSchema = z.strictObject({
   grant: z.custom<JsonObject>(isJsonObject),
   issuedAt: instant,
@@ -17,6 +17,8 @@ const sealedGrantSchema = z.strictObject({
   refreshBy: instant.nullable().default(null),
   unchangedUntil: instant.nullable().default(null),
 });
+
+const isReadInPlace = inPlaceReaderOf(sealedGrantSchema);
 
 /** A grant is sealed with its own facts, so that an answer that was stored but not yet pointed at can still be committed. */
 export function encodeSealedGrant(issued: Issued): Secret<JsonObject> {
@@ -35,9 +37,14 @@ export function encodeSealedGrant(issued: Issued): Secret<JsonObject> {
 
 /** @throws KeyRingError `ERR_CREDENTIAL_UNREADABLE` */
 export function parseSealedGrant(value: Secret<JsonObject>): Issued {
-  const result = sealedGrantSchema.safeParse(value.unwrap());
-  if (!result.success)
-    throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'The sealed grant of this credential is not valid.');
-  const { grant, ...facts } = result.data;
+  const { grant, ...facts } = sealedGrantOf(value.unwrap());
   return { grant: Secret.of(grant), ...facts };
+}
+
+function sealedGrantOf(value: JsonObject): z.output<typeof sealedGrantSchema> {
+  const read: unknown = { ...value };
+  if (isReadInPlace(read)) return read;
+  const result = sealedGrantSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new KeyRingError('ERR_CREDENTIAL_UNREADABLE', 'The sealed grant of this credential is not valid.');
 }

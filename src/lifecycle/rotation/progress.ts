@@ -1,6 +1,7 @@
 import { z } from 'zod/v4';
 import { isErrorCode, type ErrorCode } from '../../errors.ts';
 import type { RotationOverlap } from '../../protocols/protocol.ts';
+import { count, instant } from '../in-place.ts';
 
 /**
  * Where the rotation of a credential's registered secret is:
@@ -125,10 +126,9 @@ export const IDLE_SUMMARY: RotationSummary = {
   canRollBack: false,
 };
 
-const instant = z.iso.datetime().transform((text) => new Date(text));
 const grantPointer = z.strictObject({
   field: z.literal('grant'),
-  generation: z.int().nonnegative(),
+  generation: count,
   attemptId: z.string(),
 });
 export const rotationProgressSchema = z.strictObject({
@@ -137,9 +137,9 @@ export const rotationProgressSchema = z.strictObject({
   overlap: z.enum(['dual', 'standby', 'none']).nullable(),
   reason: z.enum(ROTATION_REASONS).nullable(),
   attemptId: z.string().nullable(),
-  candidate: z.int().nonnegative(),
-  refusals: z.int().nonnegative(),
-  failedTries: z.int().nonnegative(),
+  candidate: count,
+  refusals: count,
+  failedTries: count,
   grant: grantPointer.nullable(),
   startedAt: instant.nullable(),
   probedAt: instant.nullable(),

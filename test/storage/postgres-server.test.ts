@@ -6,7 +6,7 @@ import { CredentialEngine } from '../../src/engine.ts';
 import { silentLogger, systemClock, systemRandom } from '../../src/ports.ts';
 import { PostgresDatabase } from '../../src/storage/postgres-database.ts';
 import { openPostgres } from '../../src/storage/postgres.ts';
-import { freePort } from '../servers/process.ts';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { PostgresServer } from '../servers/postgres.ts';
 import { eventually } from '../support/eventually.ts';
 import { aRecord } from '../support/record.ts';

@@ -68,9 +68,10 @@ async function watch() {
   }
 }
 
-/** @param {unknown} error */
+/** @param {unknown} error an unexpected one tells where it came from: nobody will ask it again */
 function tellError(error) {
-  tell({ error: error instanceof Error && 'code' in error ? error.code : String(error) });
+  if (!(error instanceof Error && 'code' in error)) tell({ error: String(error) });
+  else tell({ error: error.code === 'ERR_INTERNAL' ? `ERR_INTERNAL ${JSON.stringify(error.cause)}` : error.code });
 }
 
 /** @param {string} id */

@@ -75,12 +75,7 @@ export class PostgresSession {
   async hold(owner: string): Promise<void> {
     if (this.#owners.has(owner)) return;
     this.#owners.set(owner, false);
-    const client = this.#client;
-    try {
-      if (client) await this.#lock(client, owner);
-    } catch {
-      // The connection is gone; the next one takes the lock.
-    }
+    if (this.#client) await this.#lock(this.#client, owner);
   }
 
   /** Whether the server would notice the death of this owner. */
@@ -99,8 +94,12 @@ export class PostgresSession {
   /** Shared: the connection before this one may still hold it in the eyes of the server. */
   async #lock(client: Client, owner: string): Promise<void> {
     const name = lockName(this.#options.schema, owner);
-    await client.query('SELECT pg_advisory_lock_shared($1, hashtext($2))', [HOLDER_LOCK, name]);
-    this.#owners.set(owner, true);
+    try {
+      await client.query('SELECT pg_advisory_lock_shared($1, hashtext($2))', [HOLDER_LOCK, name]);
+      this.#owners.set(owner, this.#client === client);
+    } catch {
+      // The connection is gone, and the next one takes the lock; without it a claim lasts as long as its lease.
+    }
   }
 
   #isClosed(): boolean {

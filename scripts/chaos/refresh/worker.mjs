@@ -71,7 +71,9 @@ async function watch() {
 /** @param {unknown} error an unexpected one tells where it came from: nobody will ask it again */
 function tellError(error) {
   if (!(error instanceof Error && 'code' in error)) tell({ error: String(error) });
-  else tell({ error: error.code === 'ERR_INTERNAL' ? `ERR_INTERNAL ${JSON.stringify(error.cause)}` : error.code });
+  else if (error.code === 'ERR_INTERNAL') tell({ error: `ERR_INTERNAL ${JSON.stringify(error.cause)}` });
+  else if (error.code === 'ERR_STORE_UNAVAILABLE') tell({ error: `ERR_STORE_UNAVAILABLE: ${error.message}` });
+  else tell({ error: error.code });
 }
 
 /** @param {string} id */

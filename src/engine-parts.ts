@@ -1,5 +1,6 @@
 import { ownDrivers } from './drivers.ts';
 import { requireDrivers, spoolFolderOf, type EngineOptions } from './engine-options.ts';
+import { Behind } from './lifecycle/behind.ts';
 import type { Surroundings } from './lifecycle/effects.ts';
 import { plannedHealth } from './lifecycle/health-policy.ts';
 import { UnsavedAnswers } from './lifecycle/spool.ts';
@@ -42,6 +43,7 @@ export async function openParts(options: EngineOptions): Promise<EngineParts> {
       owner: ports.random.bytes(8).toString('hex'),
       spool: folder === null ? null : new FileSpool(folder, vault, ports.logger),
       unsaved: new UnsavedAnswers(),
+      behind: new Behind(),
       planHealth: (record, now) => plannedHealth(record, upkeep.rules, now),
     };
     return { surroundings, stores, opened, upkeep };

@@ -425,6 +425,7 @@ export class CredentialEngine {
     const flights = [this.#refreshes, this.#rotations, this.#rejections, this.#adoption, this.#authorizations];
     await Promise.all(flights.map((each) => each.settled()));
     this.#surroundings.unsaved.close();
+    await this.#surroundings.behind.settled();
     await this.#surroundings.drivers.close();
     await this.#opened.close();
     await this.#records.close();

@@ -5,6 +5,7 @@ import type { DriverInput, ProtocolDriver, ProtocolRegistry } from '../protocols
 import type { Secret } from '../secret.ts';
 import type { RecordStore } from '../storage/record-store.ts';
 import type { Vault } from '../vault/vault.ts';
+import type { Behind } from './behind.ts';
 import type { CredentialId, CredentialRecord } from './credential.ts';
 import { eventOf, type CredentialEvent, type EventType } from './events.ts';
 import type { Settled } from './machine.ts';
@@ -26,6 +27,7 @@ export interface Surroundings {
   /** Where answers wait durably that the store cannot take; `null` where there is no folder for it. */
   readonly spool: Spool | null;
   readonly unsaved: UnsavedAnswers;
+  readonly behind: Behind;
   /** When a record as it now is has to be tested, and its owner told of an end, by the rules of this engine. */
   readonly planHealth: (record: CredentialRecord, now: Date) => Pick<CredentialRecord, 'testDueAt' | 'noticeDueAt'>;
 }

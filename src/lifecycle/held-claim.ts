@@ -30,6 +30,14 @@ export class HeldClaim {
     return held;
   }
 
+  /** Prolongs it by a write of the record; false when that was refused, for whatever reason. */
+  async renewBy(write: (leaseMs: number) => Promise<boolean>): Promise<boolean> {
+    const { ms } = this.#surroundings.ports.clock.hostTime();
+    const written = await write(LEASE_MS);
+    if (written) this.#untilMs = Math.max(this.#untilMs, ms + LEASE_MS);
+    return written;
+  }
+
   /** Whether it is ours for more than `forMs` from now on, as far as can be known without asking. */
   holds(forMs: number): boolean {
     return this.#surroundings.ports.clock.hostTime().ms + forMs < this.#untilMs;

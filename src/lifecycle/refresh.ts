@@ -265,7 +265,7 @@ function heldUpFailure(): TransientError {
   return new TransientError('ERR_REFRESH_HELD_UP', 'The process was held up right before it could send the request.');
 }
 
-/** Durable before the request leaves. Refused when the claim or the record is not ours any more. */
+/** Durable before the request leaves, and prolongs the claim. Refused when the claim or the record is not ours any more. */
 async function writeSent(
   surroundings: Surroundings,
   attempt: Attempt,
@@ -273,16 +273,16 @@ async function writeSent(
 ): Promise<{ record: CredentialRecord; attempt: Attempt }> {
   const { records, ports } = surroundings;
   for (;;) {
-    if (!(await held.renew())) throw new ClaimLost();
     const record = await requireRecord(surroundings, attempt.credentialId);
     if (record.generation >= attempt.generation || lifecycleStateOf(record.state) === 'revoked') throw new ClaimLost();
     const now = ports.clock.now();
     const sent: Attempt = { ...attempt, phase: 'sent', sentAt: now };
     const next = revised(record, { state: 'refreshing.sent' }, now);
-    const { claim } = held;
-    // Refused by an edit without a claim (health, settings): build on it.
-    if (await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt: sent }))
+    const change = { record: next, expectedRevision: record.revision, claim: held.claim, attempt: sent };
+    if (await held.renewBy((leaseMs) => records.compareAndSet({ ...change, leaseMs })))
       return { record: next, attempt: sent };
+    if (!(await held.renew())) throw new ClaimLost();
+    // Refused by an edit without a claim (health, settings): build on it.
   }
 }
 

@@ -137,7 +137,7 @@ export async function commitGrant(surroundings: Surroundings, underWay: Answered
         events,
       })
     ) {
-      await collectGarbage(surroundings, next, record.grant);
+      surroundings.behind.run(collectGarbage(surroundings, next, record.grant));
       return settledAt(next, events);
     }
   }

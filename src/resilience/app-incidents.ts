@@ -78,6 +78,7 @@ export class AppIncidents {
 }
 
 function parseIncident({ breaker }: EndpointFacts): Incident | null {
+  if (breaker === null) return null;
   const result = incidentSchema.safeParse(breaker);
   return result.success ? result.data : null;
 }

@@ -36,6 +36,7 @@ const WHOLE: Circuit = { policy: { ownState: { value: 0 }, breakerState: 0 }, op
 
 /** A stored circuit; one that cannot be read counts as whole, because nothing rests on it but patience. */
 export function parseCircuit(stored: JsonObject | null): Circuit {
+  if (stored === null) return WHOLE;
   const result = circuitSchema.safeParse(stored);
   return result.success ? result.data : WHOLE;
 }
@@ -81,6 +82,8 @@ export async function afterOutcome(
   circuit: Circuit,
   { failed, probeId, now }: { failed: boolean; probeId: string | null; now: Date },
 ): Promise<Circuit> {
+  // The usual case: nothing is remembered, and nothing happened.
+  if (circuit === WHOLE && !failed) return WHOLE;
   const isBroken = circuit.opensAt !== null;
   const isProbe = probeId !== null && circuit.probe?.probeId === probeId;
   if (isBroken && failed && !isProbe) return circuit;

@@ -74,15 +74,17 @@ export class MemoryRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async compareAndSet(change: RecordChange): Promise<boolean> {
-    const { record, expectedRevision, claim, release, attempt, events = [] } = change;
+    const { record, expectedRevision, claim, leaseMs, release, attempt, events = [] } = change;
     if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
     requireStorable(record);
     const row = this.#rows.get(record.id);
     if (!row || parseRecord(row.text).revision !== expectedRevision) return false;
     if (claim && claim.fence !== row.claim.fence) return false;
+    if (leaseMs !== undefined && row.claim.owner === null) return false;
     this.#writes += 1;
     this.#writeSeal(parseRecord(row.text), record);
     row.text = encodeRecord(record);
+    if (leaseMs !== undefined) row.claim.untilMs = this.#clock.hostTime().ms + leaseMs;
     if (release?.fence === row.claim.fence) row.claim.owner = null;
     if (attempt) this.#putAttempt(attempt);
     this.#append(events);

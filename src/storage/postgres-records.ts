@@ -45,6 +45,11 @@ const IS_FREE = '(claim_owner IS NULL OR claim_until <= clock_timestamp())';
 const LEASED = (milliseconds: string, isHeld: string): string =>
   `claim_until = clock_timestamp() + ${milliseconds} * interval '1 millisecond',
    claim_bound_at = CASE WHEN ${isHeld}::boolean THEN clock_timestamp() END`;
+/** The same in a write that may leave the lease as it is: without milliseconds. */
+const RENEWED = (milliseconds: string, isHeld: string): string =>
+  `claim_until = coalesce(clock_timestamp() + ${milliseconds}::bigint * interval '1 millisecond', claim_until),
+   claim_bound_at = CASE WHEN ${milliseconds}::bigint IS NULL THEN claim_bound_at
+                         WHEN ${isHeld}::boolean THEN clock_timestamp() END`;
 /** The setting of a transaction that carries its events to its end. */
 const WRITTEN_EVENTS = 'credlife.events';
 /** Numbers in the order of commits: otherwise a reader's cursor could pass an event that is committed late. */
@@ -125,7 +130,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async compareAndSet(change: RecordChange): Promise<boolean> {
-    const { record, expectedRevision, claim, release, attempt, events = [] } = change;
+    const { record, expectedRevision, claim, leaseMs = null, release, attempt, events = [] } = change;
     if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
     requireStorable(record);
     return this.#database.transaction(async (tx) => {
@@ -134,8 +139,9 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
         `WITH written AS (
            UPDATE records SET revision = $2, state = $3, protocol = $4, owner_id = $5, scope_id = $6, due_at = $7,
              expires_at = $8, record = $9, due_endpoint = $10,
-             claim_owner = CASE WHEN claim_fence = $13 THEN NULL ELSE claim_owner END
-           WHERE id = $1 AND revision = $11 AND ($12::bigint IS NULL OR claim_fence = $12) RETURNING id),
+             claim_owner = CASE WHEN claim_fence = $13 THEN NULL ELSE claim_owner END, ${RENEWED('$18', '$19')}
+           WHERE id = $1 AND revision = $11 AND ($12::bigint IS NULL OR claim_fence = $12)
+             AND ($18::bigint IS NULL OR claim_owner IS NOT NULL) RETURNING id),
          ${INDEXES('$14', '$15')},
          journaled AS (
            INSERT INTO attempts SELECT id, $16::bigint, $17 FROM written WHERE $17::text IS NOT NULL
@@ -144,6 +150,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
         [
           ...[record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
           ...[record.tags, wordsOf(record.name), attempt?.fence ?? null, attempt ? JSON.stringify(attempt) : null],
+          ...[leaseMs, claim ? this.#holders.isHeld(claim.owner) : null],
         ],
       );
       if (changed === 0) return false;

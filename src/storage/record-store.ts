@@ -70,6 +70,8 @@ export interface RecordChange {
   readonly expectedRevision: number;
   /** When given, the write also needs this claim to be the latest one. */
   readonly claim?: Claim;
+  /** Prolongs `claim` to so many milliseconds from now with the write, which then also needs that nobody has ended it. */
+  readonly leaseMs?: number;
   /** Ends this claim with the write, if it is still the latest one. */
   readonly release?: Claim;
   readonly attempt?: Attempt;

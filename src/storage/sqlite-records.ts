@@ -90,6 +90,7 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
     const { record, expectedRevision, claim, attempt, events = [] } = change;
     if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
     requireStorable(record);
+    const host = change.leaseMs === undefined ? null : this.#clock.hostTime();
     return this.#write(() => {
       const before = this.#seal === null ? undefined : this.#sql.get.get(record.id);
       const { changes } = this.#sql.compareAndSet.run({
@@ -97,6 +98,8 @@ export class SqliteRecordStore extends DocumentLedger implements RecordStore {
         expectedRevision,
         fence: claim?.fence ?? null,
         releaseFence: change.release?.fence ?? null,
+        epoch: host?.epoch ?? null,
+        until: host && host.ms + (change.leaseMs ?? 0),
         ...columns(record),
       });
       if (changes === 0) return false;

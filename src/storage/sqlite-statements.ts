@@ -79,8 +79,10 @@ export function prepareStatements(db: Database.Database): Statements {
     compareAndSet: db.prepare<[Named]>(
       `UPDATE records SET revision = @revision, state = @state, protocol = @protocol, owner_id = @ownerId, scope_id = @scopeId,
          due_at = @dueAt, due_endpoint = @dueEndpoint, expires_at = @expiresAt, record = @record,
-         claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END
-       WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)`,
+         claim_owner = CASE WHEN claim_fence = @releaseFence THEN NULL ELSE claim_owner END,
+         claim_epoch = coalesce(@epoch, claim_epoch), claim_until = coalesce(@until, claim_until)
+       WHERE id = @id AND revision = @expectedRevision AND (@fence IS NULL OR claim_fence = @fence)
+         AND (@until IS NULL OR claim_owner IS NOT NULL)`,
     ),
     listIds: db.prepare<[string, number], string>('SELECT id FROM records WHERE id > ? ORDER BY id LIMIT ?').pluck(),
     countByState: db.prepare<[], { state: string; count: number }>(

@@ -52,27 +52,27 @@ export function expandDataKey(keyId: Buffer, material: Buffer): DataKey {
   return { keyId, encryptionKey: Secret.of(derive('encrypt')), commitment: derive('commit') };
 }
 
-const cipherKeys = new WeakMap<Buffer, KeyObject>();
+const keyObjects = new WeakMap<Buffer, KeyObject>();
 
 /**
- * The key as the cipher takes it, made once. It goes with the bytes that it came of: when they are released, nobody reaches
+ * The key as cipher and MAC take it, made once. It goes with the bytes that it came of: when they are released, nobody reaches
  * it any more, and its memory is cleared when it is collected.
  *
  * @throws TypeError after the key was released
  */
-function cipherKeyOf({ encryptionKey }: DataKey): KeyObject {
-  const bytes = encryptionKey.unwrap();
-  const known = cipherKeys.get(bytes);
+export function keyObjectOf(key: Secret<Buffer>): KeyObject {
+  const bytes = key.unwrap();
+  const known = keyObjects.get(bytes);
   if (known) return known;
   const made = createSecretKey(bytes);
-  cipherKeys.set(bytes, made);
+  keyObjects.set(bytes, made);
   return made;
 }
 
 export function sealEnvelope(key: DataKey, name: SealedName, plaintext: Buffer, random: RandomSource): Buffer {
   const nonce = random.bytes(NONCE_BYTES);
   const header = Buffer.concat([PREAMBLE, key.keyId, key.commitment, nonce]);
-  const input = { key: cipherKeyOf(key), nonce, additionalData: additionalData(header, name) };
+  const input = { key: keyObjectOf(key.encryptionKey), nonce, additionalData: additionalData(header, name) };
   return Buffer.concat([header, ...encrypt(input, plaintext)]);
 }
 
@@ -98,7 +98,7 @@ export function openEnvelope(key: DataKey, name: SealedName, envelope: Buffer): 
   const commitment = envelope.subarray(COMMITMENT_AT, NONCE_AT);
   if (!timingSafeEqual(keyId, key.keyId) || !timingSafeEqual(commitment, key.commitment)) throw notAuthentic();
   const input = {
-    key: cipherKeyOf(key),
+    key: keyObjectOf(key.encryptionKey),
     nonce: envelope.subarray(NONCE_AT, HEADER_BYTES),
     additionalData: additionalData(envelope.subarray(0, HEADER_BYTES), name),
   };

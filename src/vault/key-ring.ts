@@ -4,7 +4,7 @@ import type { Ports } from '../ports.ts';
 import { Secret } from '../secret.ts';
 import type { RecordStore } from '../storage/record-store.ts';
 import { EncryptionBudget, HARD_LIMIT } from './encryption-budget.ts';
-import { expandDataKey, type DataKey } from './envelope.ts';
+import { expandDataKey, keyObjectOf, type DataKey } from './envelope.ts';
 import { isPassphrase, KeyEncryptionKey, mismatch, refuseSlowly, type MasterKey } from './key-encryption-key.ts';
 import { ARGON2ID_SALT_BYTES, newArgon2idParameters } from './kdf.ts';
 import {
@@ -246,7 +246,7 @@ export class KeyRing {
 
   /** HMAC-SHA-256 under a key of this ring; `purpose` keeps the uses apart. It stays the same when data keys rotate. */
   keyedHash(purpose: string, text: string): Buffer {
-    return createHmac('sha256', this.#hashKey.unwrap()).update(`${purpose}\0${text}`, 'utf8').digest();
+    return createHmac('sha256', keyObjectOf(this.#hashKey)).update(`${purpose}\0${text}`, 'utf8').digest();
   }
 
   /** Overwrites all keys with zeros. Whoever seals or opens afterwards gets a `TypeError`. */

@@ -99,6 +99,35 @@ export function recordStoreConformance(driver: string, open: () => Promise<Recor
         expect(await store.renewClaim(first, LEASE_MS)).toBe(false);
       });
 
+      it('are prolonged by a write that says so, and by no other', async () => {
+        const first = await store.claim(id, 'a', LEASE_MS);
+        if (!first) throw new Error('no claim');
+        const write = (revision: number, leaseMs?: number): Promise<boolean> =>
+          store.compareAndSet({
+            ...{ record: aRecord({ revision }), expectedRevision: revision - 1, claim: first },
+            ...(leaseMs !== undefined && { leaseMs }),
+          });
+        await subject.clock.advance(LEASE_MS - MARGIN_MS);
+        expect(await write(2, LEASE_MS)).toBe(true);
+        await subject.clock.advance(LEASE_MS - MARGIN_MS);
+        expect(await store.claim(id, 'b', LEASE_MS)).toBeNull();
+        expect(await write(3)).toBe(true);
+        expect(await write(3, LEASE_MS)).toBe(false);
+        await subject.clock.advance(MARGIN_MS);
+        expect(await store.claim(id, 'b', LEASE_MS)).not.toBeNull();
+        expect(await write(4, LEASE_MS)).toBe(false);
+      });
+
+      it('are not prolonged by a write after their end', async () => {
+        const first = await store.claim(id, 'a', LEASE_MS);
+        if (!first) throw new Error('no claim');
+        await store.releaseClaim(first);
+        const write = { record: aRecord({ revision: 2 }), expectedRevision: 1, claim: first };
+        expect(await store.compareAndSet({ ...write, leaseMs: LEASE_MS })).toBe(false);
+        expect(await store.compareAndSet(write)).toBe(true);
+        expect(await store.claim(id, 'b', LEASE_MS)).not.toBeNull();
+      });
+
       it('refuse a late write of a holder that was superseded', async () => {
         const first = await store.claim(id, 'a', LEASE_MS);
         await subject.clock.advance(LEASE_MS);

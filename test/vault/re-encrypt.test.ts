@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { SecretPointer } from '../../src/lifecycle/credential.ts';
 import { openRecord, type Surroundings } from '../../src/lifecycle/effects.ts';
+import { Behind } from '../../src/lifecycle/behind.ts';
 import { UnsavedAnswers } from '../../src/lifecycle/spool.ts';
 import { encodeSealedGrant } from '../../src/lifecycle/sealed-grant.ts';
 import { silentLogger, systemFetch, systemRandom } from '../../src/ports.ts';
@@ -192,7 +193,7 @@ it('gives a reader that holds the record of before the value of now (F54)', asyn
   const planHealth = (): { testDueAt: null; noticeDueAt: null } => ({ testDueAt: null, noticeDueAt: null });
   const surroundings: Surroundings = {
     ...{ ports, records, vault: one.vault, drivers, gate, owner: 'reader', planHealth },
-    ...{ spool: null, unsaved: new UnsavedAnswers() },
+    ...{ spool: null, unsaved: new UnsavedAnswers(), behind: new Behind() },
   };
   const opened = await openRecord(surroundings, before);
   expect(opened.grant?.unwrap()).toEqual({ accessToken: 'the token' });

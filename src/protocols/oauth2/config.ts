@@ -214,6 +214,17 @@ export function parseOAuth2Config(config: unknown): OAuth2Config {
   return parseWith(configSchema, withProfile(config), 'config');
 }
 
+const parsedConfigs = new WeakMap<JsonObject, OAuth2Config>();
+
+/** The settings of a record that was read. They do not change, and one refresh asks for them many times: they are parsed once. */
+export function storedOAuth2Config(config: JsonObject): OAuth2Config {
+  const known = parsedConfigs.get(config);
+  if (known) return known;
+  const parsed = parseOAuth2Config(config);
+  parsedConfigs.set(config, parsed);
+  return parsed;
+}
+
 /** @throws ConfigurationError `ERR_CONFIG_MALFORMED` naming the first wrong field, never its value. */
 export function parseOAuth2Secret(secret: unknown, config: OAuth2Config): OAuth2Secret {
   const parsed = parseWith(secretSchema, secret, 'secret');

@@ -28,6 +28,7 @@ import {
   parseOAuth2Config,
   parseOAuth2Grant,
   parseOAuth2Secret,
+  storedOAuth2Config,
   type OAuth2Config,
   type OAuth2Grant,
 } from './config.ts';
@@ -92,13 +93,13 @@ export class OAuth2Driver implements ProtocolDriver {
   }
 
   endpoint(config: JsonObject): string {
-    const { issuer, tokenEndpoint } = parseOAuth2Config(config);
+    const { issuer, tokenEndpoint } = storedOAuth2Config(config);
     return tokenEndpoint ?? issuer ?? '';
   }
 
   /** What the provider allows all credentials of a client together; quotas of single tokens are no matter of an endpoint. */
   budget(config: JsonObject): Budget | null {
-    const quota = quotasOf(parseOAuth2Config(config)).find(({ per }) => per === 'client');
+    const quota = quotasOf(storedOAuth2Config(config)).find(({ per }) => per === 'client');
     return quota === undefined ? null : { requests: quota.requests, perMs: quota.perMs };
   }
 

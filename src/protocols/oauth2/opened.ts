@@ -1,8 +1,8 @@
 import type { DriverInput } from '../protocol.ts';
 import {
-  parseOAuth2Config,
   parseOAuth2Grant,
   parseOAuth2Secret,
+  storedOAuth2Config,
   type OAuth2Config,
   type OAuth2Grant,
   type OAuth2Secret,
@@ -17,7 +17,7 @@ export interface Opened {
 }
 
 export function open(input: DriverInput): Opened {
-  const config = parseOAuth2Config(input.config);
+  const config = storedOAuth2Config(input.config);
   return {
     config,
     secret: parseOAuth2Secret(input.registered.unwrap(), config),

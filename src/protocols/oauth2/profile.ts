@@ -190,8 +190,9 @@ const ENDPOINT_FIELDS = [
  * @throws ConfigurationError `ERR_CONFIG_MALFORMED` for a profile that needs the owner to name the server
  */
 export function withProfile(entered: unknown): unknown {
-  const name = isPlainObject(entered) ? profileNameSchema.safeParse(entered['profile']).data : undefined;
-  if (!isPlainObject(entered) || name === undefined) return entered;
+  if (!isPlainObject(entered) || entered['profile'] === undefined) return entered;
+  const name = profileNameSchema.safeParse(entered['profile']).data;
+  if (name === undefined) return entered;
   const { endpoints, clientAuthentication, reuseGraceMs } = profileOf(name);
   const namesServer = entered['issuer'] !== undefined || entered['tokenEndpoint'] !== undefined;
   const known = new Map<string, unknown>();

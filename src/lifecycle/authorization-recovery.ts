@@ -17,7 +17,8 @@ export async function recoverAuthorizations(
   held: Claim,
 ): Promise<CredentialRecord> {
   let record = seen;
-  for (const { authorizationId, generation } of seen.authorizations.filter(isUnderWay)) {
+  const interrupted = seen.authorizations.filter(isUnderWay);
+  for (const { authorizationId, generation } of interrupted) {
     const ended = { credentialId: record.id, authorizationId, claim: null };
     const pointer = attemptPointer({ generation: generation ?? record.generation + 1, attemptId: authorizationId });
     const answer = await surroundings.vault.find(record, pointer);
@@ -33,7 +34,8 @@ export async function recoverAuthorizations(
       record = await requireRecord(surroundings, record.id);
     }
   }
-  await surroundings.records.renewClaim(held, RENEWED_MS);
+  // It took its time, and the claim is still needed.
+  if (interrupted.length > 0) await surroundings.records.renewClaim(held, RENEWED_MS);
   return record;
 }
 

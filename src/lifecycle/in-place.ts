@@ -39,8 +39,8 @@ function plainReaderOf(schema: z.ZodType): Reader {
     return strictObject(Object.entries(schema.shape).map(([key, member]) => [key, readerOf(member)]));
   }
   // Its default stands for what is missing, and that is in doubt.
-  if (schema instanceof z.ZodDefault) return readerOf(schema.unwrap());
-  if (schema instanceof z.ZodNullable) return nullable(readerOf(schema.unwrap()));
+  if (schema instanceof z.ZodDefault) return readerOf(schema.def.innerType);
+  if (schema instanceof z.ZodNullable) return nullable(readerOf(schema.def.innerType));
   if (schema instanceof z.ZodArray) return array(readerOf(schema.element));
   if (schema instanceof z.ZodEnum) return oneOf(new Set<unknown>(schema.options));
   if (schema instanceof z.ZodLiteral) return oneOf(schema.values);

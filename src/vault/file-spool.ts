@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StorageError } from '../errors.ts';
@@ -87,6 +88,8 @@ function escaped(id: CredentialId): string {
 }
 
 async function namesIn(folder: string): Promise<string[]> {
+  // Each refresh asks, and mostly there is no folder: to hear that from another thread took longer than the reads of the store.
+  if (statSync(folder, { throwIfNoEntry: false }) === undefined) return [];
   try {
     return await readdir(folder);
   } catch (error) {

@@ -226,12 +226,12 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const sql = `UPDATE records SET ${LEASED('$3', '$4')}
       WHERE id = $1 AND claim_fence = $2 AND claim_owner IS NOT NULL`;
     const isHeld = this.#holders.isHeld(claim.owner);
-    return (await this.#database.run(sql, [claim.credentialId, claim.fence, leaseMs, isHeld])) === 1;
+    return (await this.#database.runLightly(sql, [claim.credentialId, claim.fence, leaseMs, isHeld])) === 1;
   }
 
   async releaseClaim(claim: Claim): Promise<void> {
     const sql = 'UPDATE records SET claim_owner = NULL WHERE id = $1 AND claim_fence = $2';
-    await this.#database.run(sql, [claim.credentialId, claim.fence]);
+    await this.#database.runLightly(sql, [claim.credentialId, claim.fence]);
   }
 
   async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {

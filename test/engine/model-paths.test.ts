@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatePath } from '../../src/lifecycle/credential.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
@@ -10,7 +9,7 @@ import { SteppedClock } from './model/stepped-clock.ts';
 
 const { paths, states, transitions } = modelPaths();
 // In memory where the host has a file system for that: two connections share the database, and no write waits for a disk.
-const folder = temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+const folder = temporaryFolder();
 let world: World;
 
 beforeAll(async () => {

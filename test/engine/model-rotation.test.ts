@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatePath } from '../../src/lifecycle/credential.ts';
 import type { RotationOverlap } from '../../src/protocols/protocol.ts';
@@ -16,7 +15,7 @@ import { openWatched, type Interventions } from './model/watched-store.ts';
 // these paths, and the record's life is compared with the machine's beside its rotation. Every other event moves one region
 // and leaves the others.
 
-const folder = temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+const folder = temporaryFolder();
 let world: RotationWorld;
 
 beforeAll(async () => {

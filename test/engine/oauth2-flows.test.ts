@@ -6,7 +6,11 @@ import type { Material } from '../../src/protocols/protocol.ts';
 import { TestAuthority, type Certified } from '../servers/certificates.ts';
 import { Browser, OidcServer } from '../servers/oidc.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
+import { HastyClock } from '../support/hasty-clock.ts';
 import { bytesOf } from './support/database.ts';
+
+/** How often a device asks whether its person is done, where the server does not say (RFC 8628 §3.2). */
+const DEVICE_INTERVAL_MS = 5_000;
 
 const REDIRECT_URI = 'http://127.0.0.1/callback';
 const SECRET = 'a client secret that is long enough for HS256';
@@ -120,7 +124,7 @@ const fetch: Fetch = async (url, init) => {
 beforeEach(async () => {
   folder = temporaryFolder();
   secrets = new Set();
-  engine = await openEngine(folder.path, { ports: { fetch } });
+  engine = await openEngine(folder.path, { ports: { clock: new HastyClock(DEVICE_INTERVAL_MS), fetch } });
 });
 
 afterEach(async () => {

@@ -4,10 +4,18 @@ import { TestClock } from './clock.ts';
 const LOOK_MS = 50;
 const TIMES = 10;
 
-/** The real clock, but such a wait is over ten times sooner, and what was cut off it has passed: nobody sees a difference. */
+/** The real clock, but one kind of wait is over ten times sooner, and what was cut off it has passed: nobody sees a difference. */
 export class HastyClock extends TestClock {
+  readonly #waitMs: number;
+
+  /** @param waitMs how long such a wait is */
+  constructor(waitMs = LOOK_MS) {
+    super();
+    this.#waitMs = waitMs;
+  }
+
   override schedule(delayMs: number, callback: () => void, options?: { readonly keepAlive?: boolean }): () => void {
-    if (delayMs !== LOOK_MS) return super.schedule(delayMs, callback, options);
+    if (delayMs !== this.#waitMs) return super.schedule(delayMs, callback, options);
     const waitedMs = delayMs / TIMES;
     const onTime = (): void => {
       this.stall(delayMs - waitedMs);

@@ -1,23 +1,5 @@
 'use strict';
 
-const { statfsSync } = require('node:fs');
-
-const MEMORY = '/dev/shm';
-const ROOM_BYTES = 2 ** 30;
-
-function hasRoom() {
-  try {
-    const { bavail, bsize } = statfsSync(MEMORY);
-    return bavail * bsize >= ROOM_BYTES;
-  } catch {
-    return false;
-  }
-}
-
-// Suites make thousands of small databases, and each write waits for the disk. They kill processes, but none pulls the plug: what
-// memory keeps is enough for them. A folder that somebody names goes first.
-if (process.env['TMPDIR'] === undefined && hasRoom()) process.env['TMPDIR'] = MEMORY;
-
 const SWC = {
   jsc: { parser: { syntax: 'typescript' }, target: 'es2024' },
   // ignoreDynamic: import() stays what Node makes of it, as in the built package.
@@ -40,5 +22,7 @@ module.exports = {
   collectCoverageFrom: ['src/**/*.ts', 'credentials/**/*.ts', 'nodes/**/*.ts', '!src/index.ts'],
   // Most suites wait for processes and servers: on two processors two of them at a time are done in nearly half the time.
   maxWorkers: 2,
+  testSequencer: '<rootDir>/scripts/test/slowest-first.cjs',
+  globalSetup: '<rootDir>/scripts/test/memory.cjs',
   restoreMocks: true,
 };

@@ -28,7 +28,7 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-async function credlife(argv: readonly string[], input = '', run = runCaptured): Promise<Finished> {
+async function credlife(argv: readonly string[], input = '', run: typeof runCommand = runCaptured): Promise<Finished> {
   const finished = await run(argv, { cwd, input });
   everything.push(finished);
   return finished;

@@ -5,7 +5,7 @@ import { OtherHolder } from './model/other-holder.ts';
 import { modelPaths } from './model/paths.ts';
 import { replay, type World } from './model/replay.ts';
 import { ScriptedDriver } from './model/scripted-driver.ts';
-import { SteppedClock } from './model/stepped-clock.ts';
+import { ModelClock } from './model/model-clock.ts';
 
 const { paths, states, transitions } = modelPaths();
 // In memory where the host has a file system for that: two connections share the database, and no write waits for a disk.
@@ -13,7 +13,7 @@ const folder = temporaryFolder();
 let world: World;
 
 beforeAll(async () => {
-  const clock = new SteppedClock();
+  const clock = new ModelClock();
   const driver = new ScriptedDriver(() => clock.now());
   // Scheduled tests are no step of these paths.
   const options = { ports: { clock }, drivers: () => [driver], health: { testEveryMs: 0 } };

@@ -7,7 +7,7 @@ import { RotatingDriver } from './model/rotation-driver.ts';
 import { NATURAL_ENDS } from './model/rotation-facts.ts';
 import { chartOf, rotationPaths } from './model/rotation-paths.ts';
 import { replayRotation, watch, type RotationWorld } from './model/rotation-replay.ts';
-import { SteppedClock } from './model/stepped-clock.ts';
+import { ModelClock } from './model/model-clock.ts';
 import { openWatched, type Interventions } from './model/watched-store.ts';
 
 // The regions of the machine are walked apart: lifecycle and health in model-paths.test.ts, rotation here. That is enough
@@ -19,7 +19,7 @@ const folder = temporaryFolder();
 let world: RotationWorld;
 
 beforeAll(async () => {
-  const clock = new SteppedClock();
+  const clock = new ModelClock();
   const driver = new RotatingDriver(() => clock.now());
   const interventions: Interventions = { beforeRead: null, beforeWrite: null };
   const database = join(folder.path, 'credentials.db');

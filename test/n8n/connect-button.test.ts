@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import type { CredentialReference } from './workflow.ts';
 import { chain, httpRequest, node, splitOut, webhook } from './workflow.ts';
 import { Calls, errorOf, World } from './world.ts';
 
 const TYPE = 'lifecycleConnectOAuth2Api';
 
+const started = Started.inSuite();
 let world: World;
 
 beforeAll(async () => {
   // A spent refresh token that is presented again ends the grant at once.
-  world = await World.start({ reuseGraceMs: 0 });
-});
-afterAll(async () => {
-  await world.stop();
+  world = await started.add(World.start({ reuseGraceMs: 0 }));
 });
 
 /** What n8n stores when a person has pressed the connect button: the sign-in's tokens, encrypted in its own database. */

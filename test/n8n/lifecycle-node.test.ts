@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod/v4';
 import type { AccessScope } from '../../src/client.ts';
+import { Started } from '../support/started.ts';
 import type { Execution } from './n8n-server.ts';
 import { chain, type CredentialReference, manualTrigger, node } from './workflow.ts';
 import { errorOf, outputOf, World } from './world.ts';
@@ -10,17 +11,15 @@ const NODE = 'Credential Lifecycle';
 const VERBS: readonly AccessScope[] = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'];
 const ALL: readonly AccessScope[] = [...VERBS, 'pause', 'update', 'authorize', 'delete'];
 
+const started = Started.inSuite();
 let world: World;
 let id: string;
 let access: CredentialReference;
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await started.add(World.start());
   id = await world.registered('Billing');
   access = await accessWith(ALL);
-});
-afterAll(async () => {
-  await world.stop();
 });
 
 async function accessWith(

@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import { errorOf, World } from './world.ts';
 
+const started = Started.inSuite();
 let world: World;
 
 beforeAll(async () => {
-  world = await World.start();
-});
-afterAll(async () => {
-  await world.stop();
+  world = await started.add(World.start());
 });
 
 /** Scopes in another order are another credential for the engine, so that tests do not share tokens. */

@@ -5,6 +5,7 @@ import { Secret } from '../../src/secret.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { PostgresServer } from '../servers/postgres.ts';
 import { RedisServer } from '../servers/redis.ts';
+import { Started } from '../support/started.ts';
 import { installPackage } from './installed-package.ts';
 import { freePort, N8nProcess } from './n8n-process.ts';
 import { N8nServer } from './n8n-server.ts';
@@ -20,48 +21,34 @@ export class QueueWorld {
   readonly server: AuthorizationServer;
   readonly workers: readonly N8nProcess[];
   readonly #database: string;
-  readonly #stop: readonly (() => Promise<void>)[];
+  readonly #started: Started;
 
-  private constructor(
-    parts: Pick<QueueWorld, 'n8n' | 'server' | 'workers'>,
-    database: string,
-    stop: readonly (() => Promise<void>)[],
-  ) {
+  private constructor(parts: Pick<QueueWorld, 'n8n' | 'server' | 'workers'>, database: string, started: Started) {
     this.n8n = parts.n8n;
     this.server = parts.server;
     this.workers = parts.workers;
     this.#database = database;
-    this.#stop = stop;
+    this.#started = started;
   }
 
   static async start(): Promise<QueueWorld> {
-    const stop: (() => Promise<void>)[] = [];
-    try {
-      const server = await startAuthorizationServer({ accessTokenTtlMs: 3_600_000 });
-      stop.unshift(() => server.stop());
-      const postgres = await PostgresServer.start();
-      stop.unshift(() => postgres.stop());
-      const redis = await RedisServer.start();
-      stop.unshift(() => redis.stop());
+    return Started.together(async (started) => {
+      const server = await started.add(startAuthorizationServer({ accessTokenTtlMs: 3_600_000 }));
+      const postgres = await started.add(PostgresServer.start());
+      const redis = await started.add(RedisServer.start());
       const database = postgres.url('engine');
       const env = { ...queueMode(redis), ...n8nDatabase(postgres), CREDLIFE_DATABASE: database };
-      const n8n = await N8nServer.start({ packages: [installPackage()], env });
-      stop.unshift(() => n8n.stop());
+      const n8n = await started.add(N8nServer.start({ packages: [installPackage()], env }));
       const workers: N8nProcess[] = [];
       for (let count = 0; count < WORKERS; count += 1) {
-        const worker = await startWorker(n8n.userFolder, env);
-        stop.unshift(() => worker.stop());
-        workers.push(worker);
+        workers.push(await started.add(startWorker(n8n.userFolder, env)));
       }
-      return new QueueWorld({ n8n, server, workers }, database, stop);
-    } catch (error) {
-      for (const end of stop) await end();
-      throw error;
-    }
+      return new QueueWorld({ n8n, server, workers }, database, started);
+    });
   }
 
   async stop(): Promise<void> {
-    for (const end of this.#stop) await end();
+    await this.#started.stop();
   }
 
   oauth2(scope: string): Promise<CredentialReference> {

@@ -17,10 +17,11 @@ import {
   noOp,
   PATIENTLY,
   pausedAndResumed,
+  taking,
   TRIGGER,
   trigger,
 } from './triggered.ts';
-import { chain, node, type CredentialReference, type WorkflowNode } from './workflow.ts';
+import { chain, type CredentialReference } from './workflow.ts';
 import { errorOf, outputOf, World } from './world.ts';
 
 /** Tokens are short, so that they end while the test looks. */
@@ -35,12 +36,6 @@ beforeAll(async () => {
   world = await started.add(World.start({ accessTokenTtlMs: TTL_MS }));
   access = await accessWith(world);
 });
-
-/** Takes its time, with the execution running: n8n puts none of less than 65 s aside. */
-function taking(seconds: number): WorkflowNode {
-  const parameters = { resume: 'timeInterval', amount: seconds, unit: 'seconds' };
-  return { ...node({ name: 'Wait', type: 'n8n-nodes-base.wait', typeVersion: 1.1, parameters }), webhookId: 'waits' };
-}
 
 describe('a credential that ends and comes back', () => {
   it(

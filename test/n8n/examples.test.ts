@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { Started } from '../support/started.ts';
+import { PasswordService, WEBHOOK_SECRET } from '../servers/password-service.ts';
 import { ChatServer } from './chat-server.ts';
 import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
@@ -62,6 +63,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     const id = await world.registered('Client');
     expect(await toldBy(example, { cr_0123456789abcdef0123: id })).toEqual([
       { text: expect.stringMatching(/^A secret was not replaced: \w/) },
+    ]);
+    const { username, password, url } = await started.add(PasswordService.start());
+    const config = { username, rotationWebhookUrl: `${url}/webhook`, allowInsecureTransport: true };
+    const secret = { password, webhookSecret: WEBHOOK_SECRET };
+    const entry = { protocol: 'basic', name: 'Robot', config, secret };
+    const robot = await world.withEngine(async (engine) => (await engine.register(entry)).id);
+    expect(await toldBy(example, { cr_0123456789abcdef0123: robot })).toEqual([
+      { text: 'Robot: its secret was replaced' },
     ]);
   },
   'parallel-calls-one-token.json': async (example) => {

@@ -144,6 +144,15 @@ describe('an HTTP Request node with OAuth2 (Lifecycle)', () => {
     expect(requests).toMatchObject({ token: 1, resource: 20 });
   });
 
+  it('says with our code which server cannot be reached, where n8n has a sentence of its own for it', async () => {
+    const nowhere = { endpointSource: 'tokenEndpoint', tokenEndpoint: 'http://127.0.0.1:1/token' };
+    const calls = await world.calling(await world.lifecycleOAuth2(nowhere));
+    await calls.run(1);
+    expect(errorOf(await calls.lastExecution()).message).toMatch(
+      /^127\.0\.0\.1:1 cannot be reached \([\w ]+\)\. \[ERR_ENDPOINT_UNREACHABLE\]$/,
+    );
+  });
+
   it('asks the server once for 20 items with a wrong secret, and says why they failed', async () => {
     const calls = await world.calling(await world.lifecycleOAuth2({ clientSecret: 'wrong, too' }), {
       settings: { onError: 'continueRegularOutput' },

@@ -9,14 +9,17 @@ import { runCommand } from './stages.mjs';
 const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
 /** Jest loads ESM-only packages through `require` with this switch only. */
 const NODE_SWITCHES = '--experimental-vm-modules --disable-warning=ExperimentalWarning';
+/** How long jest may live on after its report, and how often that is looked at. */
+const LINGER_MS = 30_000;
+const LOOK_MS = 1_000;
 
 /**
  * @param {string} config
- * @param {{ args?: string[], env?: NodeJS.ProcessEnv, onReport?: (report: Report) => void }} [options] more arguments for
- *   jest, more environment, and who reads its report
+ * @param {{ args?: string[], env?: NodeJS.ProcessEnv, onReport?: (report: Report) => void, lingerMs?: number }} [options] more
+ *   arguments for jest, more environment, who reads its report, and how long jest may live on after it
  * @returns {Promise<import('./stages.mjs').Outcome>}
  */
-export async function runJest(config, { args = [], env = {}, onReport } = {}) {
+export async function runJest(config, { args = [], env = {}, onReport, lingerMs = LINGER_MS } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'credlife-jest-'));
   try {
     const file = path.join(folder, 'report.json');
@@ -24,11 +27,15 @@ export async function runJest(config, { args = [], env = {}, onReport } = {}) {
     const { NODE_OPTIONS = '' } = process.env;
     // --ci always: snapshots that do not exist are an error at home too.
     const command = [process.execPath, jest, '--config', config, '--ci', '--json', `--outputFile=${file}`, ...args];
-    const code = await runCommand(command, {
-      ...env,
-      NODE_OPTIONS: `${NODE_OPTIONS} ${NODE_SWITCHES}`.trim(),
-      CREDLIFE_ABSENT_SUITES: absent,
-    });
+    const lingering = lingeringAfter(file, lingerMs);
+    const code = await runCommand(
+      command,
+      { ...env, NODE_OPTIONS: `${NODE_OPTIONS} ${NODE_SWITCHES}`.trim(), CREDLIFE_ABSENT_SUITES: absent },
+      lingering.signal,
+    );
+    lingering.forget();
+    if (lingering.signal.aborted)
+      console.error('jest did not end after its last test: a suite left something running.');
     nameAbsent(absent);
     const report = readReport(file);
     if (report !== null) onReport?.(report);
@@ -36,6 +43,21 @@ export async function runJest(config, { args = [], env = {}, onReport } = {}) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Aborts when the report has long been written: what a suite left open keeps jest alive, and would do so for ever.
+ * @param {string} report
+ * @param {number} lingerMs
+ */
+function lingeringAfter(report, lingerMs) {
+  const abort = new AbortController();
+  let writtenAt = Number.POSITIVE_INFINITY;
+  const looking = setInterval(() => {
+    if (existsSync(report)) writtenAt = Math.min(writtenAt, performance.now());
+    if (performance.now() - writtenAt > lingerMs) abort.abort();
+  }, LOOK_MS);
+  return { signal: abort.signal, forget: () => clearInterval(looking) };
 }
 
 /**

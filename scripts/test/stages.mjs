@@ -44,9 +44,10 @@ export function conclude({ passed, failed }) {
  * with all that it has started: a server under test must not outlive its test.
  * @param {string[]} command
  * @param {NodeJS.ProcessEnv} [env] in addition to our own
+ * @param {AbortSignal} [until] ends it early; the exit code is then 1
  * @returns {Promise<number>}
  */
-export function runCommand([program = '', ...args], env = {}) {
+export function runCommand([program = '', ...args], env = {}, until) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['ignore', 'inherit', 'inherit'],
@@ -55,6 +56,7 @@ export function runCommand([program = '', ...args], env = {}) {
     });
     const stop = endsGroup(child);
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
+    until?.addEventListener('abort', () => endGroup(child), { once: true });
     child.once('error', reject);
     child.once('close', (code, signal) => {
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(name, stop);
@@ -69,13 +71,19 @@ export function runCommand([program = '', ...args], env = {}) {
  */
 function endsGroup(child) {
   return (signal) => {
-    signalGroup(child, 'SIGTERM');
-    setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS).unref();
-    child.once('close', () => {
-      signalGroup(child, 'SIGKILL');
-      process.exit(signal === 'SIGINT' ? 130 : 143);
-    });
+    child.once('close', () => process.exit(signal === 'SIGINT' ? 130 : 143));
+    endGroup(child);
   };
+}
+
+/**
+ * Asks the whole group to end, and ends what has not after ten seconds or is left when its leader is gone.
+ * @param {import('node:child_process').ChildProcess} child
+ */
+function endGroup(child) {
+  child.prependOnceListener('close', () => signalGroup(child, 'SIGKILL'));
+  setTimeout(() => signalGroup(child, 'SIGKILL'), KILL_AFTER_MS).unref();
+  signalGroup(child, 'SIGTERM');
 }
 
 /**

@@ -1,13 +1,14 @@
 import type * as Postgres from 'pg';
-import type { Client, Pool, PoolClient, PoolConfig, QueryResultRow } from 'pg';
-import { ConfigurationError, StorageError, toCredentialError } from '../errors.ts';
+import type { Pool, PoolClient, PoolConfig, QueryResultRow } from 'pg';
+import { ConfigurationError, StorageError } from '../errors.ts';
 import type { Ports } from '../ports.ts';
-import { translate, translated } from './postgres-errors.ts';
+import { isConflict, translate, translated } from './postgres-errors.ts';
 import { migratePostgres } from './postgres-schema.ts';
+import { PostgresSession } from './postgres-session.ts';
 import { parsePostgresUrl, type PostgresUrl } from './postgres-url.ts';
 import { isStorable } from './texts.ts';
 
-export type Parameter = string | number | Buffer | null | readonly string[];
+export type Parameter = string | number | boolean | Buffer | null | readonly string[];
 
 /** Statements on one connection. */
 export interface PostgresTransaction {
@@ -15,6 +16,15 @@ export interface PostgresTransaction {
   find<Row extends QueryResultRow>(sql: string, parameters: readonly Parameter[]): Promise<Row[]>;
   /** Writes. Returns the number of rows. @throws ConfigurationError `ERR_CONFIG_MALFORMED` for a text with NUL */
   run(sql: string, parameters?: readonly Parameter[]): Promise<number>;
+}
+
+/** Statements of one transaction. */
+export interface OpenTransaction extends PostgresTransaction {
+  /**
+   * Constant statements for the end, sent in one message with the commit: a process that is stopped in the middle of its
+   * transaction does not hold the locks that they take.
+   */
+  atCommit(sql: string): void;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -26,7 +36,8 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 const STALLED_TRANSACTION_MS = 3_000;
 const LOCK_TIMEOUT_MS = 5_000;
 const POOL_SIZE = 10;
-const RELISTEN_MS = 1_000;
+/** A conflict with others is tried again, each time with new locks. */
+const TRANSACTION_TRIES = 3;
 
 type Library = typeof Postgres;
 
@@ -39,24 +50,19 @@ export class PostgresDatabase implements PostgresTransaction {
   /** Host, port and database, for messages. */
   readonly place: string;
   readonly schema: string;
+  readonly session: PostgresSession;
   readonly #pool: Pool;
-  readonly #library: Library;
-  readonly #config: PoolConfig;
   readonly #ports: Pick<Ports, 'clock' | 'random' | 'logger'>;
   /** Tells our own notifications from those of others. */
   readonly #self: string;
-  #listener: Client | null = null;
-  #cancelRelisten: (() => void) | null = null;
-  #mark = 0;
   #closed = false;
 
   private constructor(library: Library, url: PostgresUrl, ports: Pick<Ports, 'clock' | 'random' | 'logger'>) {
     this.place = url.place;
     this.schema = url.schema;
-    this.#library = library;
     this.#ports = ports;
     this.#self = ports.random.bytes(8).toString('hex');
-    this.#config = {
+    const config: PoolConfig = {
       connectionString: url.connectionString,
       application_name: 'credlife',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -65,7 +71,11 @@ export class PostgresDatabase implements PostgresTransaction {
       options: `-c search_path=${url.schema} -c lock_timeout=${String(LOCK_TIMEOUT_MS)}`,
       keepAlive: true,
     };
-    this.#pool = new library.Pool({ ...this.#config, max: POOL_SIZE });
+    this.#pool = new library.Pool({ ...config, max: POOL_SIZE });
+    this.session = new PostgresSession({
+      ...{ connect: () => new library.Client(config), channel: this.#channel, self: this.#self },
+      ...{ schema: url.schema, place: url.place, ports },
+    });
     // The call that was under way hears of it by its own promise; unheard, the event would end the process.
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
     // An idle connection that breaks is no error of anybody's call.
@@ -88,7 +98,7 @@ export class PostgresDatabase implements PostgresTransaction {
     try {
       await database.#requireFit();
       await migratePostgres(database);
-      await database.#listen();
+      await database.session.open();
       return database;
     } catch (error) {
       await database.close();
@@ -104,48 +114,55 @@ export class PostgresDatabase implements PostgresTransaction {
     return translated(this.place, () => runOn(this.#pool, sql, parameters));
   }
 
-  /** Runs `work` on one connection and commits it durably; rolls everything back when it throws. */
-  async transaction<T>(work: (tx: PostgresTransaction) => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` on one connection and commits it durably; rolls everything back when it throws. What lost to another transaction
+   * (a deadlock, a lock that was held too long) was rolled back by the server and is run anew, so `work` only reads and writes `tx`.
+   */
+  async transaction<T>(work: (tx: OpenTransaction) => Promise<T>): Promise<T> {
     return translated(this.place, async () => {
-      const client = await this.#pool.connect();
-      try {
-        // A server that is set to forget its last commits would forget that a token was spent.
-        await client.query(`BEGIN; SELECT set_config('synchronous_commit', 'on', true)
-          WHERE current_setting('synchronous_commit') = 'off'`);
-        const result = await work({
-          find: (sql, parameters) => findOn(client, sql, parameters),
-          run: (sql, parameters) => runOn(client, sql, parameters),
-        });
-        await client.query('COMMIT');
-        client.release();
-        return result;
-      } catch (error) {
-        await rollBack(client);
-        throw error;
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await this.#transactOnce(work);
+        } catch (error) {
+          if (tries === TRANSACTION_TRIES || !isConflict(error)) throw error;
+        }
       }
     });
   }
 
   /** Tells other processes that something was written; part of the transaction, so it is told after the commit. */
-  async announce(tx: PostgresTransaction): Promise<void> {
-    this.#mark += 1;
-    await tx.run('SELECT pg_notify($1, $2)', [this.#channel, this.#self]);
-  }
-
-  /** Changes when another process has told of a write, and at every call while that cannot be heard. */
-  changeMark(): number {
-    if (this.#listener === null) this.#mark += 1;
-    return this.#mark;
+  announce(tx: OpenTransaction): void {
+    this.session.written();
+    // Both are ours and hold nothing that would need a quotation mark.
+    tx.atCommit(`SELECT pg_notify('${this.#channel}', '${this.#self}')`);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#cancelRelisten?.();
-    const listener = this.#listener;
-    this.#listener = null;
-    await listener?.end().catch(() => undefined);
+    await this.session.close();
     await this.#pool.end();
+  }
+
+  async #transactOnce<T>(work: (tx: OpenTransaction) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    try {
+      // A server that is set to forget its last commits would forget that a token was spent.
+      await client.query(`BEGIN; SELECT set_config('synchronous_commit', 'on', true)
+        WHERE current_setting('synchronous_commit') = 'off'`);
+      const ending: string[] = [];
+      const result = await work({
+        find: (sql, parameters) => findOn(client, sql, parameters),
+        run: (sql, parameters) => runOn(client, sql, parameters),
+        atCommit: (sql) => ending.push(sql),
+      });
+      await client.query([...ending, 'COMMIT'].join(';\n'));
+      client.release();
+      return result;
+    } catch (error) {
+      await rollBack(client);
+      throw error;
+    }
   }
 
   get #channel(): string {
@@ -156,50 +173,6 @@ export class PostgresDatabase implements PostgresTransaction {
     const [row] = await this.find<{ encoding: string }>(`SELECT current_setting('server_encoding') AS encoding`, []);
     if (row?.encoding === 'UTF8') return;
     throw new StorageError('ERR_STORE_UNAVAILABLE', `The database ${this.place} is not in the encoding UTF8.`);
-  }
-
-  async #listen(): Promise<void> {
-    const listener = new this.#library.Client(this.#config);
-    listener.on('error', () => {
-      this.#lose(listener);
-    });
-    listener.on('end', () => {
-      this.#lose(listener);
-    });
-    listener.on('notification', ({ payload }) => {
-      if (payload !== this.#self) this.#mark += 1;
-    });
-    await listener.connect();
-    await listener.query(`LISTEN "${this.#channel}"`);
-    // What was written before the first notification could be heard counts as a change.
-    this.#mark += 1;
-    if (this.#isClosed()) await listener.end();
-    else this.#listener = listener;
-  }
-
-  #isClosed(): boolean {
-    return this.#closed;
-  }
-
-  #lose(listener: Client): void {
-    if (this.#closed || (this.#listener !== listener && this.#listener !== null)) return;
-    this.#listener = null;
-    this.#relisten();
-  }
-
-  #relisten(): void {
-    this.#cancelRelisten?.();
-    this.#cancelRelisten = this.#ports.clock.schedule(RELISTEN_MS, () => {
-      if (this.#closed) return;
-      this.#listen().catch((error: unknown) => {
-        const { code } = toCredentialError(translate(this.place, error));
-        this.#ports.logger.warn(
-          { place: this.place, code },
-          'Changes of other processes cannot be heard; trying again.',
-        );
-        if (!this.#closed) this.#relisten();
-      });
-    });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { DocumentKind, DocumentMerge, DocumentName, DocumentTable, LedgerDocument } from './documents.ts';
 import type { Parameter, PostgresDatabase } from './postgres-database.ts';
+import { compareTexts } from './texts.ts';
 
 interface Row {
   readonly kind: DocumentKind;
@@ -68,7 +69,8 @@ export class PostgresDocuments implements DocumentTable {
 
   async mergeDocuments(kind: DocumentKind, merges: readonly DocumentMerge[]): Promise<void> {
     await this.#database.transaction(async (tx) => {
-      for (const { subject, merge } of merges) {
+      // In one order, so that two processes do not wait for each other.
+      for (const { subject, merge } of merges.toSorted((a, b) => compareTexts(a.subject, b.subject))) {
         // The row has to be there to be locked, so that two processes add one after the other.
         const found = await tx.run(
           `INSERT INTO documents (${COLUMNS}) SELECT $1, id, '', 0, NULL, '' FROM records WHERE id = $2 FOR KEY SHARE

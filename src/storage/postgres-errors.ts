@@ -1,7 +1,9 @@
 import { StorageError } from '../errors.ts';
 
-/** SQLSTATE classes of a server that cannot serve now: connection, rights, resources, shutdown, system. */
-const UNAVAILABLE = /^(08|28|3D|42501|53|55P03|57|58|25006)/;
+/** SQLSTATE classes of a server that cannot serve now: connection, rights, resources, conflicts, stalls, shutdown, system. */
+const UNAVAILABLE = /^(08|28|3D|42501|40|53|55P03|57|58|25006|25P03)/;
+/** A transaction that lost to another one: it was rolled back whole, and may well win the next time. */
+const CONFLICT = /^(40001|40P01|55P03)$/;
 const CORRUPT = /^XX00[12]$/;
 /** What Node says of sockets, names and certificates. */
 const NETWORK = /^(E[A-Z]+|ERR_(TLS|SSL)_\w+|\w*(CERT|SIGNATURE|CRL|ISSUER)\w*)$/;
@@ -28,6 +30,10 @@ export function translate(place: string, error: unknown): unknown {
   const isKnown = code === null ? why !== null : UNAVAILABLE.test(code) || NETWORK.test(code);
   // The driver's message may quote values, and its stack the connection settings: neither goes on.
   return isKnown ? unavailable(place, why) : error;
+}
+
+export function isConflict(error: unknown): boolean {
+  return Error.isError(error) && CONFLICT.test(codeOf(error) ?? '');
 }
 
 function unavailable(place: string, why: string | null): StorageError {

@@ -10,10 +10,12 @@ import {
 } from '../lifecycle/credential.ts';
 import { parseEvent, type CredentialEvent } from '../lifecycle/events.ts';
 import { parseAttempt, type Attempt } from '../lifecycle/journal.ts';
+import type { Clock } from '../ports.ts';
 import { DocumentLedger, KINDS_OF_A_CREDENTIAL } from './documents.ts';
 import { pageOfTexts, parseListing, wordsOf } from './listing.ts';
-import type { Parameter, PostgresDatabase, PostgresTransaction } from './postgres-database.ts';
+import type { OpenTransaction, Parameter, PostgresDatabase } from './postgres-database.ts';
 import { PostgresDocuments } from './postgres-documents.ts';
+import { PostgresHolders } from './postgres-holders.ts';
 import { postgresListQuery } from './postgres-list.ts';
 import {
   DYING_MS,
@@ -39,7 +41,30 @@ const PRUNED_THROUGH = 'pruned-through';
 const EVENTS_LOCK = 7_236_002;
 const SEAL_LOCK = 7_236_003;
 const IS_FREE = '(claim_owner IS NULL OR claim_until <= clock_timestamp())';
-const LEASE = (parameter: string): string => `clock_timestamp() + ${parameter} * interval '1 millisecond'`;
+/** A lease of so many milliseconds, of a holder whose death the server would notice or not. */
+const LEASED = (milliseconds: string, isHeld: string): string =>
+  `claim_until = clock_timestamp() + ${milliseconds} * interval '1 millisecond',
+   claim_bound_at = CASE WHEN ${isHeld}::boolean THEN clock_timestamp() END`;
+/** The setting of a transaction that carries its events to its end. */
+const WRITTEN_EVENTS = 'credlife.events';
+/** Numbers in the order of commits: otherwise a reader's cursor could pass an event that is committed late. */
+const APPEND_EVENTS = `SELECT pg_advisory_xact_lock(${String(EVENTS_LOCK)}, hashtext(current_schema()));
+  INSERT INTO events (credential_id, event)
+    SELECT event ->> 0, event ->> 1 FROM json_array_elements(current_setting('${WRITTEN_EVENTS}')::json)
+    WITH ORDINALITY AS events (event, place) ORDER BY place`;
+
+/** Tags and words of the record that was `written`, in the same statement. */
+const INDEXES = (tags: string, words: string): string =>
+  [
+    { table: 'tags', column: 'tag', values: `${tags}::text[]` },
+    { table: 'words', column: 'word', values: `${words}::text[]` },
+  ]
+    .map(
+      ({ table, column, values }) =>
+        `${table}_gone AS (DELETE FROM ${table} WHERE id IN (SELECT id FROM written) AND ${column} <> ALL (${values})),
+         ${table}_added AS (INSERT INTO ${table} SELECT unnest(${values}), id FROM written ON CONFLICT DO NOTHING)`,
+    )
+    .join(', ');
 
 interface ClaimRow {
   readonly id: string;
@@ -64,26 +89,31 @@ interface AccessKeyRow {
 export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   protected readonly documents: PostgresDocuments;
   readonly #database: PostgresDatabase;
+  readonly #holders: PostgresHolders;
   #seal: RecordSeal | null = null;
 
-  constructor(database: PostgresDatabase) {
+  /** @param clock Says how often the holders of claims are looked at; leases run on the server's. */
+  constructor(database: PostgresDatabase, clock: Clock) {
     super();
     this.documents = new PostgresDocuments(database);
     this.#database = database;
+    this.#holders = new PostgresHolders(database, clock);
   }
 
   async insert(record: CredentialRecord, events: readonly CredentialEvent[]): Promise<void> {
     requireStorable(record);
     await this.#database.transaction(async (tx) => {
       const inserted = await tx.run(
-        `INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record, due_endpoint)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
-        [record.id, ...columns(record)],
+        `WITH written AS (
+           INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record, due_endpoint)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id),
+         ${INDEXES('$11', '$12')}
+         SELECT id FROM written`,
+        [record.id, ...columns(record), record.tags, wordsOf(record.name)],
       );
       if (inserted === 0) {
         throw new StorageError('ERR_STORE_DUPLICATE', 'A credential with this id exists.', { credentialId: record.id });
       }
-      await writeIndexes(tx, record);
       await this.#writeSeal(tx, null, record);
       await this.#finish(tx, events);
     });
@@ -101,15 +131,22 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     return this.#database.transaction(async (tx) => {
       const before = this.#seal === null ? null : await lockedRecord(tx, record.id);
       const changed = await tx.run(
-        `UPDATE records SET revision = $2, state = $3, protocol = $4, owner_id = $5, scope_id = $6, due_at = $7,
-           expires_at = $8, record = $9, due_endpoint = $10,
-           claim_owner = CASE WHEN claim_fence = $13 THEN NULL ELSE claim_owner END
-         WHERE id = $1 AND revision = $11 AND ($12::bigint IS NULL OR claim_fence = $12)`,
-        [record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
+        `WITH written AS (
+           UPDATE records SET revision = $2, state = $3, protocol = $4, owner_id = $5, scope_id = $6, due_at = $7,
+             expires_at = $8, record = $9, due_endpoint = $10,
+             claim_owner = CASE WHEN claim_fence = $13 THEN NULL ELSE claim_owner END
+           WHERE id = $1 AND revision = $11 AND ($12::bigint IS NULL OR claim_fence = $12) RETURNING id),
+         ${INDEXES('$14', '$15')},
+         journaled AS (
+           INSERT INTO attempts SELECT id, $16::bigint, $17 FROM written WHERE $17::text IS NOT NULL
+           ON CONFLICT (credential_id, fence) DO UPDATE SET attempt = excluded.attempt)
+         SELECT id FROM written`,
+        [
+          ...[record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
+          ...[record.tags, wordsOf(record.name), attempt?.fence ?? null, attempt ? JSON.stringify(attempt) : null],
+        ],
       );
       if (changed === 0) return false;
-      await writeIndexes(tx, record);
-      if (attempt) await putAttempt(tx, attempt);
       if (before) await this.#writeSeal(tx, before, record);
       await this.#finish(tx, events);
       return true;
@@ -159,10 +196,12 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async claim(id: CredentialId, owner: string, leaseMs: number): Promise<Claim | null> {
+    const isHeld = await this.#holders.appear(owner);
+    await this.#holders.releaseClaimsOfDead();
     const [row] = await this.#database.find<ClaimRow>(
-      `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, claim_until = ${LEASE('$3')}
+      `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, ${LEASED('$3', '$4')}
        WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence, due_at, state`,
-      [id, owner, leaseMs],
+      [id, owner, leaseMs, isHeld],
     );
     return row ? claimOf(row, owner) : null;
   }
@@ -170,22 +209,24 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async claimDue(options: Parameters<RecordStore['claimDue']>[0]): Promise<Claim[]> {
     if (options.among) return this.#claimAmong(options.among, options);
     const { limit, owner, leaseMs, now, except = [] } = options;
+    const isHeld = await this.#holders.appear(owner);
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
       `WITH interrupted AS MATERIALIZED (${DUE("state = 'refreshing'", '$2')}),
        others AS MATERIALIZED (${DUE("state <> 'refreshing'", '$2::bigint - (SELECT count(*) FROM interrupted)')}),
        due AS (SELECT id FROM interrupted UNION ALL SELECT id FROM others)
-       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, ${LEASED('$4', '$6')}
        FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
-      [now.toISOString(), limit, owner, leaseMs, except],
+      [now.toISOString(), limit, owner, leaseMs, except, isHeld],
     );
     return rows.toSorted(compareUrgency).map((row) => claimOf(row, owner));
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
-    const sql = `UPDATE records SET claim_until = ${LEASE('$3')}
+    const sql = `UPDATE records SET ${LEASED('$3', '$4')}
       WHERE id = $1 AND claim_fence = $2 AND claim_owner IS NOT NULL`;
-    return (await this.#database.run(sql, [claim.credentialId, claim.fence, leaseMs])) === 1;
+    const isHeld = this.#holders.isHeld(claim.owner);
+    return (await this.#database.run(sql, [claim.credentialId, claim.fence, leaseMs, isHeld])) === 1;
   }
 
   async releaseClaim(claim: Claim): Promise<void> {
@@ -196,6 +237,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
     const { now, limit, exceptEndpoints } = options;
     const dying = new Date(now.getTime() + DYING_MS).toISOString();
+    await this.#holders.releaseClaimsOfDead();
     const rows = await this.#database.find<{ id: string; due_endpoint: string | null; state: string }>(
       `SELECT id, due_endpoint, state FROM records
        WHERE due_at <= $1 AND (state <> 'refreshing' OR ${IS_FREE}) AND (due_endpoint IS NULL OR due_endpoint <> ALL ($4::text[])
@@ -354,7 +396,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   }
 
   changeMark(): number {
-    return this.#database.changeMark();
+    return this.#database.session.changeMark();
   }
 
   async close(): Promise<void> {
@@ -363,7 +405,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
 
   /** Writers queue for the sealed value, so only those that change what is sealed do: a refresh once, not at each step. */
   async #writeSeal(
-    tx: PostgresTransaction,
+    tx: OpenTransaction,
     before: CredentialRecord | null,
     after: CredentialRecord | null,
   ): Promise<void> {
@@ -375,30 +417,28 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     await tx.run('INSERT INTO meta VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2', [SEAL, next]);
   }
 
-  /** Appends the events and tells other processes. The last step of a write, so that it holds the lock of the events shortly. */
-  async #finish(tx: PostgresTransaction, events: readonly CredentialEvent[]): Promise<void> {
+  /** Appends the events and tells other processes. */
+  async #finish(tx: OpenTransaction, events: readonly CredentialEvent[]): Promise<void> {
     if (events.length > 0) {
-      // Numbers in the order of commits: otherwise a reader's cursor could pass an event that is committed late.
-      await tx.run('SELECT pg_advisory_xact_lock($1, hashtext(current_schema()))', [EVENTS_LOCK]);
-      for (const event of events) {
-        const sql = 'INSERT INTO events (credential_id, event) VALUES ($1, $2)';
-        await tx.run(sql, [event.credentialId ?? '', JSON.stringify(event)]);
-      }
+      const rows = events.map((event) => [event.credentialId ?? '', JSON.stringify(event)]);
+      await tx.find(`SELECT set_config('${WRITTEN_EVENTS}', $1, true)`, [JSON.stringify(rows)]);
+      tx.atCommit(APPEND_EVENTS);
     }
-    await this.#database.announce(tx);
+    this.#database.announce(tx);
   }
 
   async #claimAmong(
     among: readonly CredentialId[],
     { limit, owner, leaseMs, now, except = [] }: Parameters<RecordStore['claimDue']>[0],
   ): Promise<Claim[]> {
+    const isHeld = await this.#holders.appear(owner);
     const rows = await this.#database.find<ClaimRow>(
       `WITH due AS MATERIALIZED (
          SELECT id FROM records WHERE id = ANY ($6::text[]) AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
          ORDER BY array_position($6::text[], id) LIMIT $2 FOR UPDATE SKIP LOCKED)
-       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, claim_until = ${LEASE('$4')}
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, ${LEASED('$4', '$7')}
        FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
-      [now.toISOString(), limit, owner, leaseMs, except, among],
+      [now.toISOString(), limit, owner, leaseMs, except, among, isHeld],
     );
     return rows.toSorted((a, b) => among.indexOf(a.id) - among.indexOf(b.id)).map((row) => claimOf(row, owner));
   }
@@ -410,29 +450,9 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
 }
 
 /** The record as it is, held until the transaction ends: what is sealed is the change from this to the next. */
-async function lockedRecord(tx: PostgresTransaction, id: CredentialId): Promise<CredentialRecord | null> {
+async function lockedRecord(tx: OpenTransaction, id: CredentialId): Promise<CredentialRecord | null> {
   const [row] = await tx.find<{ record: string }>('SELECT record FROM records WHERE id = $1 FOR UPDATE', [id]);
   return row ? parseRecord(row.record) : null;
-}
-
-async function putAttempt(tx: PostgresTransaction, attempt: Attempt): Promise<void> {
-  await tx.run(
-    `INSERT INTO attempts VALUES ($1, $2, $3) ON CONFLICT (credential_id, fence) DO UPDATE SET attempt = $3`,
-    [attempt.credentialId, attempt.fence, JSON.stringify(attempt)],
-  );
-}
-
-async function writeIndexes(tx: PostgresTransaction, record: CredentialRecord): Promise<void> {
-  await writeIndex(tx, { table: 'tags', column: 'tag', id: record.id, values: record.tags });
-  await writeIndex(tx, { table: 'words', column: 'word', id: record.id, values: wordsOf(record.name) });
-}
-
-async function writeIndex(
-  tx: PostgresTransaction,
-  { table, column, id, values }: { table: string; column: string; id: string; values: readonly string[] },
-): Promise<void> {
-  await tx.run(`DELETE FROM ${table} WHERE id = $1 AND ${column} <> ALL ($2::text[])`, [id, values]);
-  await tx.run(`INSERT INTO ${table} SELECT unnest($2::text[]), $1 ON CONFLICT DO NOTHING`, [id, values]);
 }
 
 /** Interrupted refreshes first, then the longest due. */

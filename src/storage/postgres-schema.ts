@@ -61,6 +61,10 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE records ADD COLUMN due_endpoint text COLLATE "C";
   CREATE INDEX records_due_endpoint ON records (due_endpoint) WHERE due_endpoint IS NOT NULL;
   `,
+  // When the claim was last taken or renewed by a holder whose death the server would notice; NULL where it would not.
+  `
+  ALTER TABLE records ADD COLUMN claim_bound_at timestamptz;
+  `,
 ];
 
 export const POSTGRES_SCHEMA_VERSION = MIGRATIONS.length;

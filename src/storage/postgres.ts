@@ -13,5 +13,9 @@ import type { Stores } from './stores.ts';
  */
 export async function openPostgres(url: string, ports: Pick<Ports, 'clock' | 'random' | 'logger'>): Promise<Stores> {
   const database = await PostgresDatabase.open(url, ports);
-  return { records: new PostgresRecordStore(database), secrets: new PostgresSecretStore(database), backup: null };
+  return {
+    records: new PostgresRecordStore(database, ports.clock),
+    secrets: new PostgresSecretStore(database),
+    backup: null,
+  };
 }

@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { n8nFolder } from '../../scripts/bootstrap/toolchain.cjs';
+import { freePort } from '../../scripts/test/free-port.cjs';
 
 const POLL_MS = 50;
 const STOP_TIMEOUT_MS = 20_000;
+/** How much of what n8n said is shown when it does not start. */
+const SHOWN_LINES = 30;
 
 export interface N8nProcessOptions {
   /** What n8n is to be: its whole self, or in queue mode a `worker`, which answers on `port` only how it is. */
@@ -59,6 +61,10 @@ export class N8nProcess {
     return this.#output.join('');
   }
 
+  get #lastLines(): string {
+    return this.log.split('\n').slice(-SHOWN_LINES).join('\n');
+  }
+
   get pid(): number {
     if (this.#child.pid === undefined) throw new Error('n8n could not be started');
     return this.#child.pid;
@@ -87,26 +93,13 @@ export class N8nProcess {
   async #untilReady(url: string, timeoutMs: number): Promise<void> {
     const giveUpAt = Date.now() + timeoutMs;
     while (Date.now() < giveUpAt) {
-      if (!this.running) throw new Error(`n8n ended before it was ready:\n${this.log}`);
+      if (!this.running) throw new Error(`n8n ended before it was ready:\n${this.#lastLines}`);
       const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => null);
       if (answer?.ok) return;
       await sleep(POLL_MS);
     }
-    throw new Error(`n8n was not ready within ${String(timeoutMs)} ms:\n${this.log}`);
+    throw new Error(`n8n was not ready within ${String(timeoutMs)} ms:\n${this.#lastLines}`);
   }
-}
-
-/** A port of the loopback interface that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  return address.port;
 }
 
 /** Nothing of ours leaks into n8n, and n8n talks to nobody but the tests. */

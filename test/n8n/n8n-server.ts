@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod/v4';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { Started } from '../support/started.ts';
 import { decodeFlatted } from './flatted.ts';
 import type { InstalledPackage } from './installed-package.ts';
-import { freePort, N8nProcess } from './n8n-process.ts';
+import { N8nProcess } from './n8n-process.ts';
 import type { CredentialReference, WorkflowDefinition } from './workflow.ts';
 
 const POLL_MS = 50;

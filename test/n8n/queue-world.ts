@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { CredentialEngine } from '../../src/engine.ts';
 import { n8nDefaults } from '../../src/n8n/instance.ts';
 import { Secret } from '../../src/secret.ts';
@@ -7,7 +8,7 @@ import { PostgresServer } from '../servers/postgres.ts';
 import { RedisServer } from '../servers/redis.ts';
 import { Started } from '../support/started.ts';
 import { installPackage } from './installed-package.ts';
-import { freePort, N8nProcess } from './n8n-process.ts';
+import { N8nProcess } from './n8n-process.ts';
 import { N8nServer } from './n8n-server.ts';
 import { chain, httpRequest, splitOut, webhook, type CredentialReference } from './workflow.ts';
 import { Calls } from './world.ts';

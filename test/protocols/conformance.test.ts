@@ -8,7 +8,7 @@ import { protocolConformance } from '../conformance/protocol.ts';
 import { startAuthorizationServer } from '../servers/authorization-server.ts';
 import { CountingProxy } from '../servers/counting-proxy.ts';
 import { PasswordService } from '../servers/password-service.ts';
-import { freePort } from '../servers/process.ts';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { SlapdServer } from '../servers/slapd.ts';
 import { machineEntry } from '../support/engine.ts';
 import { PORTS, slapdEntry } from './ldap/support.ts';

@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { eventually } from '../support/eventually.ts';
-import { freePort, serverFolder, ServerProcess } from './process.ts';
+import { serverFolder, ServerProcess } from './process.ts';
 
 const PASSWORD = 'pgpw';
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { eventually } from '../support/eventually.ts';
-import { freePort, serverFolder, ServerProcess } from './process.ts';
+import { serverFolder, ServerProcess } from './process.ts';
 
 const PASSWORD = 'rpw';
 

@@ -3,9 +3,10 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Attribute, Change, Client } from 'ldapts';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { eventually } from '../support/eventually.ts';
 import { CertificateAuthority } from './certificate-authority.ts';
-import { freePort, serverFolder, ServerProcess } from './process.ts';
+import { serverFolder, ServerProcess } from './process.ts';
 
 // A server shares its machine with everything else that runs there; no test of one asserts a time.
 jest.setTimeout(180_000);

@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'ldapts';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { eventually } from '../support/eventually.ts';
 import { CertificateAuthority, type KeyPair } from './certificate-authority.ts';
-import { freePort, serverFolder, ServerProcess } from './process.ts';
+import { serverFolder, ServerProcess } from './process.ts';
 
 // A server shares its machine with everything else that runs there; no test of one asserts a time.
 jest.setTimeout(60_000);

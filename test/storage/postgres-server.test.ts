@@ -4,9 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { CredentialEngine } from '../../src/engine.ts';
 import { silentLogger, systemClock, systemRandom } from '../../src/ports.ts';
-import { PostgresDatabase } from '../../src/storage/postgres-database.ts';
+import { PostgresDatabase, type PostgresTransaction } from '../../src/storage/postgres-database.ts';
+import { translate } from '../../src/storage/postgres-errors.ts';
 import { openPostgres } from '../../src/storage/postgres.ts';
-import { freePort } from '../servers/process.ts';
+import { freePort } from '../../scripts/test/free-port.cjs';
 import { PostgresServer } from '../servers/postgres.ts';
 import { eventually } from '../support/eventually.ts';
 import { aRecord } from '../support/record.ts';
@@ -163,6 +164,44 @@ describe('a PostgreSQL server', () => {
     ]);
     await server.query('ALTER SYSTEM RESET synchronous_commit');
     await database.close();
+  });
+
+  it('runs a transaction anew that lost to another one', async () => {
+    const database = await PostgresDatabase.open(server.freshUrl(), ports);
+    await database.run(`INSERT INTO meta VALUES ('a', '0'), ('b', '0')`);
+    const add = (name: string) => `UPDATE meta SET value = (value::int + 1)::text WHERE name = '${name}'`;
+    const runs = { ab: 0, ba: 0 };
+    const bothHold = eventually(() => runs.ab > 0 && runs.ba > 0);
+    const inOrder = (order: 'ab' | 'ba') =>
+      database.transaction(async (tx) => {
+        await tx.run(add(order.charAt(0)));
+        runs[order] += 1;
+        await bothHold;
+        return tx.run(add(order.charAt(1)));
+      });
+    expect(await Promise.all([inOrder('ab'), inOrder('ba')])).toEqual([1, 1]);
+    expect(runs.ab + runs.ba).toBe(3);
+    const values = await database.find<{ value: string }>('SELECT value FROM meta WHERE name = ANY ($1)', [['a', 'b']]);
+    expect(values).toEqual([{ value: '2' }, { value: '2' }]);
+    await database.close();
+  });
+
+  it('that ended the session of a stalled transaction is said to be away, and serves the next one', async () => {
+    const database = await PostgresDatabase.open(server.freshUrl(), ports);
+    const ended = async (tx: PostgresTransaction): Promise<void> => {
+      await server.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'`);
+      await tx.run('SELECT 1');
+    };
+    await expect(database.transaction(ended)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+    expect(await database.transaction((tx) => tx.run('SELECT 1'))).toBe(1);
+    await database.close();
+  });
+
+  it('that ends a transaction by itself when it stalls has not failed in an unknown way', () => {
+    const stalled = Object.assign(new Error('terminating connection due to idle-in-transaction timeout'), {
+      code: '25P03',
+    });
+    expect(translate('db', stalled)).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
   });
 
   it('holds an engine, which finds its credentials again after a restart of both', async () => {

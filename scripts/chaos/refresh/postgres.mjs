@@ -2,12 +2,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { freePort } from '../../test/free-port.cjs';
 
 const PASSWORD = 'pgpw';
 const START_TRIES = 200;
@@ -90,15 +90,6 @@ function found(bin, folder) {
   const initdb = [path.join(bin, 'initdb'), '-D', path.join(folder, 'data'), ...settings];
   const [program = '', ...args] = [...AS_SERVER_USER, ...initdb];
   execFileSync(program, args, { stdio: 'pipe' });
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function findPrograms() {

@@ -68,9 +68,12 @@ async function watch() {
   }
 }
 
-/** @param {unknown} error */
+/** @param {unknown} error an unexpected one tells where it came from: nobody will ask it again */
 function tellError(error) {
-  tell({ error: error instanceof Error && 'code' in error ? error.code : String(error) });
+  if (!(error instanceof Error && 'code' in error)) tell({ error: String(error) });
+  else if (error.code === 'ERR_INTERNAL') tell({ error: `ERR_INTERNAL ${JSON.stringify(error.cause)}` });
+  else if (error.code === 'ERR_STORE_UNAVAILABLE') tell({ error: `ERR_STORE_UNAVAILABLE: ${error.message}` });
+  else tell({ error: error.code });
 }
 
 /** @param {string} id */

@@ -111,6 +111,28 @@ describe('the trigger in queue mode with two workers', () => {
   );
 
   it(
+    'loses nothing when the main process is killed, and repeats no more than what its executions had in hand',
+    async () => {
+      const id = await world.registered('Killed main');
+      const workflow = await listening(PAUSES, taking(5));
+      const before = world.workers.flatMap(begunBy).length;
+      const inHand = await pausedAndResumed(world, id);
+      await eventually(() => world.workers.flatMap(begunBy).length > before, PATIENTLY);
+      await world.n8n.kill();
+      const meanwhile = await pausedAndResumed(world, id);
+      await world.restartMain();
+      const last = await pausedAndResumed(world, id);
+      await heardOf(workflow, [...inHand, ...meanwhile, ...last]);
+      const heard = eventIds(await items(world, workflow)).map(String);
+      expect([...new Set(heard)].sort()).toEqual([...inHand, ...meanwhile, ...last].sort());
+      const repeated = heard.filter((eventId, index) => heard.indexOf(eventId) !== index);
+      expect(repeated.filter((eventId) => !inHand.includes(eventId))).toEqual([]);
+      await world.n8n.deactivate(workflow);
+    },
+    SLOWLY,
+  );
+
+  it(
     'loses the one execution that a worker was killed in, and neither repeats nor holds up any other',
     async () => {
       const id = await world.registered('Killed worker');

@@ -1,4 +1,4 @@
-import { ERROR_CATALOGUE, isErrorCode, toCredentialError, type ErrorCode } from '../errors.ts';
+import { ERROR_CATALOGUE, isErrorCode, toCredentialError } from '../errors.ts';
 import { lifecycleStateOf, type CredentialId, type CredentialRecord, type Reason } from '../lifecycle/credential.ts';
 import { requireRecord, revised, type Surroundings } from '../lifecycle/effects.ts';
 import type { CredentialEvent } from '../lifecycle/events.ts';
@@ -151,8 +151,8 @@ export class CredentialTests {
 
   #wasRefusedJustNow({ protocol, config, state, failure }: CredentialRecord): boolean {
     const driver = this.#surroundings.drivers.driver(protocol);
-    const isLogin = driver.testTraits?.(config).isLogin ?? true;
-    if (!isLogin || failure === null || !REFUSED.includes(state) || failure.code === NOT_PRESENTED) return false;
+    const { isLogin, notPresented = [] } = driver.testTraits?.(config) ?? { isLogin: true };
+    if (!isLogin || failure === null || !REFUSED.includes(state) || notPresented.includes(failure.code)) return false;
     return wasJustNow({ testedAt: failure.at }, this.#now());
   }
 
@@ -163,8 +163,6 @@ export class CredentialTests {
 
 /** States in which the other side has said no. */
 const REFUSED: readonly CredentialRecord['state'][] = ['pending.misconfigured', 'expired.needsUser'];
-/** The one refusal that ours is: nothing was sent, so nothing counts. */
-const NOT_PRESENTED: ErrorCode = 'ERR_LDAP_TLS_FAILED';
 
 function mayHavePassed({ success, details }: TestResult): boolean {
   const code = details.metadata['code'];

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError, type ErrorCode } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { ClientTls, Ports } from '../ports.ts';
 import type { Secret } from '../secret.ts';
@@ -235,6 +235,8 @@ export interface TestTraits {
    * health stays. Absent: false.
    */
   readonly asksAnother?: boolean;
+  /** Failures before anything was presented: such a try counts against no account and is repeated when asked. Absent: none. */
+  readonly notPresented?: readonly ErrorCode[];
 }
 
 /** Whether the other side still accepts the material: its own word, or none to be had. */

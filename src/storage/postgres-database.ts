@@ -22,7 +22,7 @@ export interface PostgresTransaction {
 export interface OpenTransaction extends PostgresTransaction {
   /**
    * Constant statements for the end, sent in one message with the commit: a process that is stopped in the middle of its
-   * transaction does not hold the locks that they take.
+   * transaction does not hold the locks that they take. They announce the write (`announcement`).
    */
   atCommit(sql: string): void;
 }
@@ -38,6 +38,9 @@ const LOCK_TIMEOUT_MS = 5_000;
 const POOL_SIZE = 10;
 /** A conflict with others is tried again, each time with new locks. */
 const TRANSACTION_TRIES = 3;
+
+/** A server that is set to forget its last commits would forget that a token was spent. */
+const DURABLY = `SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'`;
 
 type Library = typeof Postgres;
 
@@ -115,26 +118,37 @@ export class PostgresDatabase implements PostgresTransaction {
   }
 
   /**
+   * Writes by one statement, which is a transaction of its own: a process that is stopped meanwhile holds up nobody. It is
+   * durable, and is tried again like a transaction.
+   *
+   * @param ctes of the statement, comma-separated
+   * @param end the rest of it; it returns a row for each row that was written
+   */
+  async runAtOnce(ctes: string, end: string, parameters: readonly Parameter[]): Promise<number> {
+    const sql = `WITH durable AS MATERIALIZED (${DURABLY}), ${ctes} ${end}`;
+    return this.#untilSettled(() => this.#announced(() => runOn(this.#pool, sql, parameters)));
+  }
+
+  /**
+   * Writes one statement without waiting for the disk: for what nobody misses when the server forgets it in a crash of its own. Other
+   * processes see it at once.
+   */
+  async runLightly(sql: string, parameters: readonly Parameter[]): Promise<number> {
+    const light = `WITH light AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) ${sql}`;
+    return this.run(`${light} AND EXISTS (SELECT FROM light)`, parameters);
+  }
+
+  /**
    * Runs `work` on one connection and commits it durably; rolls everything back when it throws. What lost to another transaction
    * (a deadlock, a lock that was held too long) was rolled back by the server and is run anew, so `work` only reads and writes `tx`.
    */
   async transaction<T>(work: (tx: OpenTransaction) => Promise<T>): Promise<T> {
-    return translated(this.place, async () => {
-      for (let tries = 1; ; tries += 1) {
-        try {
-          return await this.#transactOnce(work);
-        } catch (error) {
-          if (tries === TRANSACTION_TRIES || !isConflict(error)) throw error;
-        }
-      }
-    });
+    return this.#untilSettled(() => this.#transactOnce(work));
   }
 
-  /** Tells other processes that something was written; part of the transaction, so it is told after the commit. */
-  announce(tx: OpenTransaction): void {
-    this.session.written();
-    // Both are ours and hold nothing that would need a quotation mark.
-    tx.atCommit(`SELECT pg_notify('${this.#channel}', '${this.#self}')`);
+  /** Tells other processes that something was written, once that is committed. Both names are ours and need no quotation. */
+  get announcement(): string {
+    return `pg_notify('${this.#channel}', '${this.#self}')`;
   }
 
   async close(): Promise<void> {
@@ -144,19 +158,39 @@ export class PostgresDatabase implements PostgresTransaction {
     await this.#pool.end();
   }
 
+  async #untilSettled<T>(transact: () => Promise<T>): Promise<T> {
+    return translated(this.place, async () => {
+      for (let tries = 1; ; tries += 1) {
+        try {
+          return await transact();
+        } catch (error) {
+          if (tries === TRANSACTION_TRIES || !isConflict(error)) throw error;
+        }
+      }
+    });
+  }
+
+  /** Afterwards, whoever read before the commit must read again; also when nobody knows whether it came to that. */
+  async #announced<T>(commit: () => Promise<T>): Promise<T> {
+    try {
+      return await commit();
+    } finally {
+      this.session.written();
+    }
+  }
+
   async #transactOnce<T>(work: (tx: OpenTransaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
     try {
-      // A server that is set to forget its last commits would forget that a token was spent.
-      await client.query(`BEGIN; SELECT set_config('synchronous_commit', 'on', true)
-        WHERE current_setting('synchronous_commit') = 'off'`);
+      await client.query(`BEGIN; ${DURABLY}`);
       const ending: string[] = [];
       const result = await work({
         find: (sql, parameters) => findOn(client, sql, parameters),
         run: (sql, parameters) => runOn(client, sql, parameters),
         atCommit: (sql) => ending.push(sql),
       });
-      await client.query([...ending, 'COMMIT'].join(';\n'));
+      const commit = (): Promise<unknown> => client.query([...ending, 'COMMIT'].join(';\n'));
+      await (ending.length > 0 ? this.#announced(commit) : commit());
       client.release();
       return result;
     } catch (error) {

@@ -18,6 +18,15 @@ import { PostgresDocuments } from './postgres-documents.ts';
 import { PostgresHolders } from './postgres-holders.ts';
 import { postgresListQuery } from './postgres-list.ts';
 import {
+  dueRecords,
+  eventsAppended,
+  indexed,
+  IS_FREE,
+  leasedFor,
+  RECORD_WRITTEN,
+  SEAL_LOCK,
+} from './postgres-statements.ts';
+import {
   DYING_MS,
   type AccessKeyRecord,
   type Claim,
@@ -37,34 +46,8 @@ const SEAL = 'seal';
 const RESTORED_AT = 'restored-at';
 const ENCRYPTIONS = 'encryptions/';
 const PRUNED_THROUGH = 'pruned-through';
-/** Any number; it only has to be the same in every process. */
-const EVENTS_LOCK = 7_236_002;
-const SEAL_LOCK = 7_236_003;
-const IS_FREE = '(claim_owner IS NULL OR claim_until <= clock_timestamp())';
-/** A lease of so many milliseconds, of a holder whose death the server would notice or not. */
-const LEASED = (milliseconds: string, isHeld: string): string =>
-  `claim_until = clock_timestamp() + ${milliseconds} * interval '1 millisecond',
-   claim_bound_at = CASE WHEN ${isHeld}::boolean THEN clock_timestamp() END`;
 /** The setting of a transaction that carries its events to its end. */
 const WRITTEN_EVENTS = 'credlife.events';
-/** Numbers in the order of commits: otherwise a reader's cursor could pass an event that is committed late. */
-const APPEND_EVENTS = `SELECT pg_advisory_xact_lock(${String(EVENTS_LOCK)}, hashtext(current_schema()));
-  INSERT INTO events (credential_id, event)
-    SELECT event ->> 0, event ->> 1 FROM json_array_elements(current_setting('${WRITTEN_EVENTS}')::json)
-    WITH ORDINALITY AS events (event, place) ORDER BY place`;
-
-/** Tags and words of the record that was `written`, in the same statement. */
-const INDEXES = (tags: string, words: string): string =>
-  [
-    { table: 'tags', column: 'tag', values: `${tags}::text[]` },
-    { table: 'words', column: 'word', values: `${words}::text[]` },
-  ]
-    .map(
-      ({ table, column, values }) =>
-        `${table}_gone AS (DELETE FROM ${table} WHERE id IN (SELECT id FROM written) AND ${column} <> ALL (${values})),
-         ${table}_added AS (INSERT INTO ${table} SELECT unnest(${values}), id FROM written ON CONFLICT DO NOTHING)`,
-    )
-    .join(', ');
 
 interface ClaimRow {
   readonly id: string;
@@ -72,11 +55,6 @@ interface ClaimRow {
   readonly due_at: string;
   readonly state: string;
 }
-/** Free records that are due at `$1` and not among `$5`, the longest due first. */
-const DUE = (which: string, limit: string): string =>
-  `SELECT id FROM records WHERE ${which} AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
-   ORDER BY due_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
-
 interface AccessKeyRow {
   readonly key_id: string;
   readonly hash: Buffer;
@@ -107,7 +85,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
         `WITH written AS (
            INSERT INTO records (id, revision, state, protocol, owner_id, scope_id, due_at, expires_at, record, due_endpoint)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id),
-         ${INDEXES('$11', '$12')}
+         ${indexed('$11', '$12')}
          SELECT id FROM written`,
         [record.id, ...columns(record), record.tags, wordsOf(record.name)],
       );
@@ -128,26 +106,22 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const { record, expectedRevision, claim, release, attempt, events = [] } = change;
     if (record.revision !== expectedRevision + 1) throw new TypeError('Expected the revision after expectedRevision.');
     requireStorable(record);
+    // A revision of a record never changes, so it may be read before it is locked.
+    const before = this.#seal === null ? null : await this.get(record.id);
+    if (before !== null && before.revision !== expectedRevision) return false;
+    const parameters = [
+      ...[record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
+      ...[record.tags, wordsOf(record.name), attempt?.fence ?? null, attempt ? JSON.stringify(attempt) : null],
+    ];
+    if (before === null || this.#seal?.concerns(before, record) !== true) {
+      const ctes = `${RECORD_WRITTEN}, ${eventsAppended('$18')}`;
+      const end = `SELECT ${this.#database.announcement} FROM written`;
+      return (await this.#database.runAtOnce(ctes, end, [...parameters, rowsOf(events)])) === 1;
+    }
     return this.#database.transaction(async (tx) => {
-      const before = this.#seal === null ? null : await lockedRecord(tx, record.id);
-      const changed = await tx.run(
-        `WITH written AS (
-           UPDATE records SET revision = $2, state = $3, protocol = $4, owner_id = $5, scope_id = $6, due_at = $7,
-             expires_at = $8, record = $9, due_endpoint = $10,
-             claim_owner = CASE WHEN claim_fence = $13 THEN NULL ELSE claim_owner END
-           WHERE id = $1 AND revision = $11 AND ($12::bigint IS NULL OR claim_fence = $12) RETURNING id),
-         ${INDEXES('$14', '$15')},
-         journaled AS (
-           INSERT INTO attempts SELECT id, $16::bigint, $17 FROM written WHERE $17::text IS NOT NULL
-           ON CONFLICT (credential_id, fence) DO UPDATE SET attempt = excluded.attempt)
-         SELECT id FROM written`,
-        [
-          ...[record.id, ...columns(record), expectedRevision, claim?.fence ?? null, release?.fence ?? null],
-          ...[record.tags, wordsOf(record.name), attempt?.fence ?? null, attempt ? JSON.stringify(attempt) : null],
-        ],
-      );
-      if (changed === 0) return false;
-      if (before) await this.#writeSeal(tx, before, record);
+      if ((await tx.run(`WITH durable AS (SELECT), ${RECORD_WRITTEN} SELECT id FROM written`, parameters)) === 0)
+        return false;
+      await this.#writeSeal(tx, before, record);
       await this.#finish(tx, events);
       return true;
     });
@@ -199,7 +173,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const isHeld = await this.#holders.appear(owner);
     await this.#holders.releaseClaimsOfDead();
     const [row] = await this.#database.find<ClaimRow>(
-      `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, ${LEASED('$3', '$4')}
+      `UPDATE records SET claim_owner = $2, claim_fence = claim_fence + 1, ${leasedFor('$3', '$4')}
        WHERE id = $1 AND ${IS_FREE} RETURNING id, claim_fence, due_at, state`,
       [id, owner, leaseMs, isHeld],
     );
@@ -212,10 +186,10 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
     const isHeld = await this.#holders.appear(owner);
     // Rows that another process is just claiming are passed over. MATERIALIZED: the choice is made once, whatever the plan.
     const rows = await this.#database.find<ClaimRow>(
-      `WITH interrupted AS MATERIALIZED (${DUE("state = 'refreshing'", '$2')}),
-       others AS MATERIALIZED (${DUE("state <> 'refreshing'", '$2::bigint - (SELECT count(*) FROM interrupted)')}),
+      `WITH interrupted AS MATERIALIZED (${dueRecords("state = 'refreshing'", '$2')}),
+       others AS MATERIALIZED (${dueRecords("state <> 'refreshing'", '$2::bigint - (SELECT count(*) FROM interrupted)')}),
        due AS (SELECT id FROM interrupted UNION ALL SELECT id FROM others)
-       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, ${LEASED('$4', '$6')}
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, ${leasedFor('$4', '$6')}
        FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
       [now.toISOString(), limit, owner, leaseMs, except, isHeld],
     );
@@ -223,15 +197,15 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async renewClaim(claim: Claim, leaseMs: number): Promise<boolean> {
-    const sql = `UPDATE records SET ${LEASED('$3', '$4')}
+    const sql = `UPDATE records SET ${leasedFor('$3', '$4')}
       WHERE id = $1 AND claim_fence = $2 AND claim_owner IS NOT NULL`;
     const isHeld = this.#holders.isHeld(claim.owner);
-    return (await this.#database.run(sql, [claim.credentialId, claim.fence, leaseMs, isHeld])) === 1;
+    return (await this.#database.runLightly(sql, [claim.credentialId, claim.fence, leaseMs, isHeld])) === 1;
   }
 
   async releaseClaim(claim: Claim): Promise<void> {
     const sql = 'UPDATE records SET claim_owner = NULL WHERE id = $1 AND claim_fence = $2';
-    await this.#database.run(sql, [claim.credentialId, claim.fence]);
+    await this.#database.runLightly(sql, [claim.credentialId, claim.fence]);
   }
 
   async listDue(options: Parameters<RecordStore['listDue']>[0]): Promise<DueRecord[]> {
@@ -286,7 +260,9 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   }
 
   async appendEvents(events: readonly CredentialEvent[]): Promise<void> {
-    await this.#database.transaction((tx) => this.#finish(tx, events));
+    if (events.length === 0) return;
+    const ctes = `written AS (SELECT count(*) FROM durable), ${eventsAppended('$1')}`;
+    await this.#database.runAtOnce(ctes, `SELECT ${this.#database.announcement}`, [rowsOf(events)]);
   }
 
   async eventRange(): Promise<{ newest: number; prunedThrough: number }> {
@@ -420,11 +396,10 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
   /** Appends the events and tells other processes. */
   async #finish(tx: OpenTransaction, events: readonly CredentialEvent[]): Promise<void> {
     if (events.length > 0) {
-      const rows = events.map((event) => [event.credentialId ?? '', JSON.stringify(event)]);
-      await tx.find(`SELECT set_config('${WRITTEN_EVENTS}', $1, true)`, [JSON.stringify(rows)]);
-      tx.atCommit(APPEND_EVENTS);
+      await tx.find(`SELECT set_config('${WRITTEN_EVENTS}', $1, true)`, [rowsOf(events)]);
+      tx.atCommit(`WITH written AS (SELECT), ${eventsAppended(`current_setting('${WRITTEN_EVENTS}')`)} SELECT`);
     }
-    this.#database.announce(tx);
+    tx.atCommit(`SELECT ${this.#database.announcement}`);
   }
 
   async #claimAmong(
@@ -436,7 +411,7 @@ export class PostgresRecordStore extends DocumentLedger implements RecordStore {
       `WITH due AS MATERIALIZED (
          SELECT id FROM records WHERE id = ANY ($6::text[]) AND due_at <= $1 AND ${IS_FREE} AND id <> ALL ($5::text[])
          ORDER BY array_position($6::text[], id) LIMIT $2 FOR UPDATE SKIP LOCKED)
-       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, ${LEASED('$4', '$7')}
+       UPDATE records r SET claim_owner = $3, claim_fence = claim_fence + 1, ${leasedFor('$4', '$7')}
        FROM due WHERE r.id = due.id RETURNING r.id, r.claim_fence, r.due_at, r.state`,
       [now.toISOString(), limit, owner, leaseMs, except, among, isHeld],
     );
@@ -459,6 +434,10 @@ async function lockedRecord(tx: OpenTransaction, id: CredentialId): Promise<Cred
 function compareUrgency(a: ClaimRow, b: ClaimRow): number {
   const interruptedFirst = Number(b.state === 'refreshing') - Number(a.state === 'refreshing');
   return interruptedFirst || compareTexts(a.due_at, b.due_at) || compareTexts(a.id, b.id);
+}
+
+function rowsOf(events: readonly CredentialEvent[]): string {
+  return JSON.stringify(events.map((event) => [event.credentialId ?? '', JSON.stringify(event)]));
 }
 
 function claimOf(row: ClaimRow, owner: string): Claim {

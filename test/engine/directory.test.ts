@@ -89,6 +89,17 @@ describe('a directory credential', () => {
     expect(await rejectedCode(engine.use(registered.id))).toBe(code);
   });
 
+  it('is tried again when asked after a failure that presented no password, and only then', async () => {
+    const failedAtOf = async (id: string) => (await engine.get(id)).failure?.at.getTime() ?? 0;
+    const strangeHost = await register({ serverName: 'other.test' });
+    const wrongPassword = await register({ bindDn: userDn(911) }, { password: 'wrong-password' });
+    const before = await Promise.all([strangeHost, wrongPassword].map(({ id }) => failedAtOf(id)));
+    for (const { id } of [strangeHost, wrongPassword]) await engine.test(id, { cached: true });
+    expect(await failedAtOf(strangeHost.id)).toBeGreaterThan(before[0] ?? Infinity);
+    expect(await failedAtOf(wrongPassword.id)).toBe(before[1]);
+    expect(await server.failedLogins(userDn(911))).toBe(1);
+  });
+
   it('F51 a wrong password costs one login, whatever is asked afterwards', async () => {
     const dn = userDn(901);
     const { id } = await register({ bindDn: dn }, { password: 'wrong-password' });

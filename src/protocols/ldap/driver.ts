@@ -13,6 +13,7 @@ import type {
   ProtocolDriver,
   RefreshTraits,
   TestResult,
+  TestTraits,
 } from '../protocol.ts';
 import { definedMembers } from '../schema.ts';
 import { DirectoryAccount, protectionOf, type Login } from './account.ts';
@@ -66,6 +67,11 @@ export class LdapDriver implements ProtocolDriver {
 
   endpoint(config: JsonObject): string {
     return parseLdapConfig(config).url;
+  }
+
+  testTraits(): TestTraits {
+    // Without TLS that fits nothing is bound.
+    return { isLogin: true, notPresented: ['ERR_LDAP_TLS_FAILED'] };
   }
 
   refreshTraits({ config }: Omit<DriverInput, 'signal'>): RefreshTraits {

@@ -5,7 +5,7 @@ import { createEmbeddedClient } from '../../src/embedded-client.ts';
 import type { CredentialEngine } from '../../src/engine.ts';
 import { IDLE_SUMMARY } from '../../src/lifecycle/rotation/progress.ts';
 import { failedItem } from '../../src/n8n/errors.ts';
-import { rotatedItem } from '../../src/n8n/rotation.ts';
+import { rotatedItem } from '../../src/n8n/outcome.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { machineEntry, openEngine, temporaryFolder } from '../support/engine.ts';
 
@@ -106,6 +106,13 @@ describe('the resource Credential', () => {
       message: expect.stringMatching(/\[ERR_[A-Z0-9_]+\]$/),
     });
     await expect(run(on(operation, id), { scopes: ['use'] })).rejects.toThrow('ERR_ACCESS_SCOPE_MISSING');
+  });
+
+  it('refresh fails with the reason why there is no new token, and gives the credential when told to go on', async () => {
+    const id = await registered('Refused', { secret: { clientSecret: 'not this one' } });
+    const refused = { code: 'ERR_OAUTH2_INVALID_CLIENT', id, state: 'pending.misconfigured' };
+    await expect(run(on('refresh', id))).rejects.toThrow('ERR_OAUTH2_INVALID_CLIENT');
+    expect(await json(on('refresh', id), { continueOnFail: true })).toMatchObject([refused]);
   });
 
   it('gives, when told to go on, the credential with a rotation that failed', async () => {

@@ -1,4 +1,4 @@
-import { rotatedItem } from '../../../../src/n8n/rotation.ts';
+import { rotatedItem } from '../../../../src/n8n/outcome.ts';
 import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Puts the secret before the last rotation back in use. Needs the scope rotate. */

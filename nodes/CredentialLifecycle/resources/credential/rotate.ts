@@ -1,4 +1,4 @@
-import { rotatedItem } from '../../../../src/n8n/rotation.ts';
+import { rotatedItem } from '../../../../src/n8n/outcome.ts';
 import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Replaces the secret by a new one, at the other side too. Needs the scope rotate. */

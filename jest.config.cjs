@@ -22,5 +22,7 @@ module.exports = {
   collectCoverageFrom: ['src/**/*.ts', 'credentials/**/*.ts', 'nodes/**/*.ts', '!src/index.ts'],
   // Most suites wait for processes and servers: on two processors two of them at a time are done in nearly half the time.
   maxWorkers: 2,
+  testSequencer: '<rootDir>/scripts/test/slowest-first.cjs',
+  globalSetup: '<rootDir>/scripts/test/memory.cjs',
   restoreMocks: true,
 };

@@ -11,4 +11,6 @@ module.exports = {
   testTimeout: 180_000,
   // One n8n at a time: two of them starting share the processors and take twice as long.
   maxWorkers: 1,
+  // Each n8n writes hundreds of megabytes.
+  globalSetup: undefined,
 };

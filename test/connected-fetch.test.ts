@@ -6,8 +6,9 @@ import { getCACertificates, setDefaultCACertificates, TLSSocket } from 'node:tls
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { connectedFetch, NotSentError } from '../src/connected-fetch.ts';
 import { systemFetch } from '../src/ports.ts';
-import { TestAuthority } from './servers/certificates.ts';
+import { CertificateAuthority } from './servers/certificate-authority.ts';
 import { eventually, quietFor } from './support/eventually.ts';
+import { temporaryFolder } from './support/folder.ts';
 
 let server: Server;
 let url: string;
@@ -170,20 +171,23 @@ it.each<[string, RequestListener]>([
 
 describe('with a look-up and a client certificate', () => {
   const trusted = getCACertificates('default');
-  let authority: TestAuthority;
+  let folder: ReturnType<typeof temporaryFolder>;
+  let authority: CertificateAuthority;
   beforeEach(() => {
-    authority = new TestAuthority();
-    setDefaultCACertificates([...trusted, authority.cert]);
+    folder = temporaryFolder();
+    authority = new CertificateAuthority(folder.path);
+    setDefaultCACertificates([...trusted, authority.certificate]);
   });
   afterEach(() => {
     setDefaultCACertificates(trusted);
-    authority.dispose();
+    folder.dispose();
   });
 
   it.each([true, false])('connects to what was looked up, shows it, and keeps nothing (asked: %p)', async (asks) => {
     const shown: unknown[] = [];
-    const own = authority.issue('server', 'DNS:idp.test');
-    const secure = createTlsServer({ ...own, ca: authority.cert, requestCert: true }, (request, response) => {
+    const { certificate: cert, key } = authority.issue('/CN=server', { names: 'DNS:idp.test' });
+    const client = authority.issue('/CN=client', { names: 'DNS:client.test' });
+    const secure = createTlsServer({ cert, key, ca: authority.certificate, requestCert: true }, (request, response) => {
       const { socket } = request;
       shown.push(socket instanceof TLSSocket ? socket.getPeerCertificate().subject.CN : null, request.headers.host);
       response.end('ok');
@@ -199,7 +203,7 @@ describe('with a look-up and a client certificate', () => {
     const init = {
       ...POST,
       lookup,
-      tls: authority.issue('client', 'DNS:client.test'),
+      tls: { cert: client.certificate, key: client.key },
       ...(asks && { beforeWrite: allowed }),
     };
     const host = `idp.test:${String(port)}`;

@@ -4,8 +4,13 @@ import type { CredentialEngine } from '../src/engine.ts';
 import { ReauthorizationRequiredError, type CredentialError } from '../src/errors.ts';
 import { Browser, OidcServer } from './servers/oidc.ts';
 import { openEngine, temporaryFolder } from './support/engine.ts';
+import { HastyClock } from './support/hasty-clock.ts';
 import { StillClock } from './support/still-clock.ts';
 import { aSummary } from './reports/summary.ts';
+
+/** How often a device asks whether its person is done, where the server does not say (RFC 8628 §3.2). */
+const DEVICE_INTERVAL_MS = 5_000;
+const clock = new HastyClock(DEVICE_INTERVAL_MS);
 
 const SECRET = 'a client secret that is long enough for HS256';
 const folder = temporaryFolder();
@@ -22,7 +27,7 @@ beforeAll(async () => {
     grant_types: grants,
   };
   server = await OidcServer.start({ clients: [device] });
-  engine = await openEngine(folder.path);
+  engine = await openEngine(folder.path, { ports: { clock } });
 }, 30_000);
 afterAll(async () => {
   await engine.close();
@@ -46,7 +51,7 @@ it('is waited for again after a restart, and gives out no device code', async ()
   const wait = async (limitMs: number) => (await operator()).awaitAuthorization(id, begun.authorizationId, { limitMs });
   expect(await wait(0)).toMatchObject({ status: 'waiting', credential: { state: 'pending.authorizing' } });
   await engine.close();
-  engine = await openEngine(folder.path);
+  engine = await openEngine(folder.path, { ports: { clock } });
   await new Browser().enterUserCode(begun.verificationUri, begun.userCode);
   expect(await wait(60_000)).toMatchObject({ status: 'authorized', credential: { id, state: 'valid.fresh' } });
   await expect(wait(0)).rejects.toMatchObject({ code: 'ERR_AUTHORIZATION_REPLAYED' });

@@ -31,7 +31,7 @@ export const SERVERS = [
       existsSync('/usr/share/samba/setup/provision.ldif') && hasCommand('samba-tool') && hasCommand('samba'),
   },
   // openssl makes the certificates that clients and servers show.
-  { name: 'certificates', debian: 'openssl', isInstalled: () => hasCommand('openssl') },
+  { name: 'certificate-authority', debian: 'openssl', isInstalled: () => hasCommand('openssl') },
   { name: 'chromium', debian: 'chromium', isInstalled: () => hasCommand('chromium') || hasCommand('google-chrome') },
   { name: 'redis', debian: 'redis-server', isInstalled: () => hasCommand('redis-server') },
 ];

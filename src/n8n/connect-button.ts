@@ -6,6 +6,7 @@ import type { Material } from '../protocols/protocol.ts';
 import { openedClient } from './engine-registry.ts';
 import { toHostError } from './errors.ts';
 import { hostOf, secretText, text, type CredentialData } from './form-values.ts';
+import { RejectedAnswers } from './rejected-answers.ts';
 
 /** A status that no answer has. n8n refreshes a token by itself when an API answers with the status that is set here. */
 const NEVER = -1;
@@ -17,14 +18,20 @@ const NEVER = -1;
  * The engine takes over the refresh token that n8n's own sign-in brought, and keeps the newest one from then on. n8n gets an
  * access token for one request, no refresh token, and no status at which to refresh: so it never presents the one in its
  * database again, which is spent. `docs/n8n-watch.md` says how that was measured.
+ *
+ * n8n tells a hook of this kind of no failure, so an answer 401 is noticed in this process: what was reported by then is dealt with
+ * before the next request gets its token.
  */
 export function takeOverFromHost(
   client: () => Promise<EngineClient> = openedClient,
+  rejected = new RejectedAnswers(),
 ): (data: CredentialData) => Promise<IDataObject> {
   return async (data) => {
     try {
       const handle = await takenOver(await client(), data);
+      await rejected.settled(handle.id);
       const material = await handle.use({ usedBy: { kind: 'n8n', id: 'lifecycleConnectOAuth2Api' } });
+      rejected.watch(material.headers['authorization'] ?? '', handle, material.generation);
       return { oauthTokenData: tokenData(material), tokenExpiredStatusCode: NEVER };
     } catch (error) {
       throw toHostError(error);

@@ -7,6 +7,7 @@ import {
   type INodeExecutionData,
 } from 'n8n-workflow';
 import { ERROR_CATALOGUE, toCredentialError, type CredentialError } from '../errors.ts';
+import { textForHost } from './host-texts.ts';
 
 /** What n8n shows of an error: `message` everywhere, `description` in executions. Both are stored with the execution. */
 interface Shown {
@@ -80,7 +81,7 @@ export function describeError(error: unknown): string {
 }
 
 function shown({ message, code, action }: CredentialError): Shown {
-  return { message: `${message} [${code}]`, description: action };
+  return { message: `${textForHost(message)} [${code}]`, description: action };
 }
 
 function isOfOtherSide({ code }: CredentialError): boolean {

@@ -118,7 +118,39 @@ GOOD.push([
   }),
 ]);
 
+GOOD.push([
+  'a grant lost in spite of grace, to two blows, the first at a holder who woke up later and wrote his answer down',
+  caseOf(10_000, {
+    log: [use(0, {}), reuse(12)],
+    families: [family(at(12))],
+    credentials: [{ ...ambiguous, generation: 2 }],
+    journal: [
+      { ...cutOffAt(0), phase: 'committed', fence: 1 },
+      { ...cutOffAt(5), fence: 2 },
+      { ...healingAt(12), fence: 3 },
+      { ...healingAt(30), generation: 3, fence: 4 },
+    ],
+    blows: [killed(1)],
+  }),
+]);
+
 const BAD: [string, Case, string][] = [
+  [
+    'a grant lost in spite of grace to one blow, whatever happened to the refresh before',
+    caseOf(10_000, {
+      log: [use(0, {}), reuse(12)],
+      families: [family(at(12))],
+      credentials: [{ ...ambiguous, generation: 2 }],
+      journal: [
+        { ...cutOffAt(-30), fence: 1 },
+        { ...cutOffAt(-25), phase: 'committed', fence: 2 },
+        { ...cutOffAt(0), generation: 3, fence: 3 },
+        { ...healingAt(12), generation: 3, fence: 4 },
+      ],
+      blows: [killed(1)],
+    }),
+    'in spite of a grace window',
+  ],
   [
     'a spent token presented without healing',
     caseOf(0, {

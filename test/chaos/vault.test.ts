@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CredentialEngine } from '../../src/engine.ts';
 import { isCredentialError } from '../../src/errors.ts';
 import type { Fetch } from '../../src/ports.ts';
+import { TestClock } from '../support/clock.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { seeded } from './random.ts';
 
@@ -15,7 +16,7 @@ const SEED = Number(process.env['CREDLIFE_CHAOS_SEED'] ?? randomInt(2 ** 31));
 /** A victim dies after it has told so much at most, and a little later. */
 const MOST_TOLD = 12;
 const LONGEST_DELAY_MS = 40;
-const LEASE_MS = 4_000;
+const LEASE_MS = 5_000;
 
 interface Acknowledged {
   readonly id: string;
@@ -51,11 +52,12 @@ const tally = {
 let passphrase = 'passphrase 0';
 let intended: string | null = null;
 
+const clock = new TestClock();
 const fetch: Fetch = async () =>
   Response.json({ access_token: 'after the kill', token_type: 'Bearer', expires_in: 86_400 });
 
 function openEngine(database: string, withPassphrase: string): Promise<CredentialEngine> {
-  return CredentialEngine.open({ database, masterKey: { passphrase: withPassphrase }, ports: { fetch } });
+  return CredentialEngine.open({ database, masterKey: { passphrase: withPassphrase }, ports: { clock, fetch } });
 }
 
 async function runUntilKilled(database: string, turn: number): Promise<void> {
@@ -146,7 +148,7 @@ async function examine(engine: CredentialEngine): Promise<void> {
 
 /** When the claims of the dead have run out, nothing keeps re-encryption from bringing everything under one key. */
 async function finishReEncryption(engine: CredentialEngine): Promise<void> {
-  await delay(LEASE_MS);
+  clock.advance(LEASE_MS);
   // Also those whose registration was killed before it was told: their answers may still wait to be pointed at.
   for (const { id } of (await engine.list({ limit: 1_000 })).credentials) await engine.refresh(id);
   const { left } = await engine.keys.reEncrypt();

@@ -6,6 +6,7 @@ import { bytesOf } from '../engine/support/database.ts';
 import { CLIENT_SECRET, PEOPLES_CLIENTS, tampered } from '../engine/support/sign-in.ts';
 import { Browser, OidcServer } from '../servers/oidc.ts';
 import { temporaryFolder } from '../support/folder.ts';
+import { runCaptured } from './captured-context.ts';
 import { documentOf, runCommand, startCommand, type Running } from './run-command.ts';
 
 jest.setTimeout(30_000);
@@ -31,7 +32,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   folder = temporaryFolder();
-  await runCommand(['init'], { cwd: folder.path });
+  await runCaptured(['init'], { cwd: folder.path });
 });
 
 afterEach(() => {
@@ -41,7 +42,7 @@ afterEach(() => {
 async function registered(grantType: string, clientId: string, scope = 'openid offline_access'): Promise<string> {
   const where = ['--issuer', server.issuer, '--allow-insecure-transport', '--client-id', clientId, '--scope', scope];
   const argv = ['register', '--name', 'Person', ...where, '--grant-type', grantType, '--secret-stdin', '--json'];
-  const finished = await runCommand(argv, { cwd: folder.path, input: CLIENT_SECRET });
+  const finished = await runCaptured(argv, { cwd: folder.path, input: CLIENT_SECRET });
   expect([finished.exitCode, finished.errors, documentOf(finished)['state']]).toEqual([3, '', 'pending.authorizing']);
   return String(documentOf(finished)['id']);
 }
@@ -175,7 +176,7 @@ it.each<[string, string[], string]>([
   ['an answer for a redirect URI', ['--callback-url', `${PASTED_URI}?code=x&state=y`], 'ERR_CONFIG_MALFORMED'],
 ])('refuses %s', async (_sentence, options, code) => {
   const id = await registered('authorization_code', 'one');
-  const { exitCode, errors } = await runCommand(['authorize', id, ...options], { cwd: folder.path });
+  const { exitCode, errors } = await runCaptured(['authorize', id, ...options], { cwd: folder.path });
   expect([exitCode, errors.includes(code), errors.includes('code=x')]).toEqual([2, true, false]);
 });
 
@@ -198,6 +199,6 @@ it('registers a public client without asking for a secret', async () => {
     '--client-authentication',
     'none',
   ];
-  const { exitCode, output } = await runCommand(argv, { cwd: folder.path });
+  const { exitCode, output } = await runCaptured(argv, { cwd: folder.path });
   expect([exitCode, output.includes('Sign in with: credlife authorize cr_')]).toEqual([3, true]);
 });

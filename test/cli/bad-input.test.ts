@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/test/free-port.cjs';
+import { runCaptured } from './captured-context.ts';
 import { runCommand } from './run-command.ts';
 
 let cwd: string;
@@ -11,9 +12,9 @@ let nobody: string;
 beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'credlife-bad-input-'));
   nobody = `http://127.0.0.1:${String(await freePort())}`;
-  await runCommand(['init'], { cwd });
+  await runCaptured(['init'], { cwd });
   const argv = ['register', '--name', 'Good', ...endpointFlags(nobody), '--no-test', '--secret-env', 'S'];
-  await runCommand(argv, { cwd, env: { S: CANARY } });
+  await runCaptured(argv, { cwd, env: { S: CANARY } });
   await mkdir(join(cwd, 'no-folder'));
   await writeFile(join(cwd, 'broken.json'), '{"issuer": ');
   await writeFile(join(cwd, 'list.json'), '[]');
@@ -46,6 +47,8 @@ interface BadInput {
   readonly env?: Record<string, string>;
   readonly code: string;
   readonly exitCode: number;
+  /** What only a process with a folder of its own can show; all else is run in this one. */
+  readonly ownProcess?: true;
 }
 
 const BAD_INPUTS: Readonly<Record<string, BadInput>> = {
@@ -92,6 +95,7 @@ const BAD_INPUTS: Readonly<Record<string, BadInput>> = {
     env: { CREDLIFE_MASTER_KEY_FILE: 'short.key' },
     code: 'ERR_CONFIG_MASTER_KEY_MALFORMED',
     exitCode: 5,
+    ownProcess: true,
   },
   'a missing master key file': {
     argv: ['list'],
@@ -164,8 +168,9 @@ const BAD_INPUTS: Readonly<Record<string, BadInput>> = {
   'an unknown scope': { argv: ['grant', '--engine', '--scopes', 'use,fly'], code: 'ERR_CONFIG_MALFORMED', exitCode: 2 },
 };
 
-test.each(Object.entries(BAD_INPUTS))('%s gives one line with a code', async (_what, { argv, env, code, exitCode }) => {
-  const finished = await runCommand(argv, { cwd, env: { S: CANARY, ...env } });
+test.each(Object.entries(BAD_INPUTS))('%s gives one line with a code', async (_what, input) => {
+  const { argv, env, code, exitCode, ownProcess } = input;
+  const finished = await (ownProcess ? runCommand : runCaptured)(argv, { cwd, env: { S: CANARY, ...env } });
   expect(finished).toMatchObject({ exitCode, output: '' });
   const [line, ...rest] = finished.errors.split('\n');
   expect(line).toMatch(/^credlife: [A-Z0-9].*[.?] \[ERR_[A-Z0-9_]+\] [A-Z].*\.$/);
@@ -177,12 +182,43 @@ test.each(Object.entries(BAD_INPUTS))('%s gives one line with a code', async (_w
 
 test.each(Object.entries(BAD_INPUTS))(
   '%s gives one JSON document with --json',
-  async (_what, { argv, env, code, exitCode }) => {
-    const finished = await runCommand([...argv, '--json'], { cwd, env: { S: CANARY, ...env } });
+  async (_what, { argv, env, code, exitCode, ownProcess }) => {
+    const run = ownProcess ? runCommand : runCaptured;
+    const finished = await run([...argv, '--json'], { cwd, env: { S: CANARY, ...env } });
     expect(finished).toMatchObject({ exitCode, output: '' });
     expect(JSON.parse(finished.errors)).toMatchObject({ error: { code, exitCode } });
     expect(finished.errors).not.toContain('canary');
   },
+);
+
+/** One for each exit code, and for each place that an error can come from: grammar, guard, files, names, keys, store, network. */
+const IN_A_PROCESS: readonly (keyof typeof BAD_INPUTS)[] = [
+  ...['an unknown command', 'a secret as an argument', 'configuration that is not JSON'],
+  ...[
+    'an id that could steer the terminal',
+    'the wrong master key',
+    'a missing database folder',
+    'an unreachable issuer',
+  ],
+];
+
+test.each([
+  ['', []],
+  [' with --json', ['--json']],
+])(
+  'a process of its own says the same%s, and ends with the same code',
+  async (_sentence, more) => {
+    const running = IN_A_PROCESS.map(async (what) => {
+      const { argv = [], env } = BAD_INPUTS[what] ?? {};
+      const [words, options] = [[...argv, ...more], { cwd, env: { S: CANARY, ...env } }];
+      return [await runCommand(words, options), await runCaptured(words, options)] as const;
+    });
+    for (const [told, expected] of await Promise.all(running)) {
+      expect(told).toEqual(expected);
+      expect(told.errors).toMatch(/ERR_/);
+    }
+  },
+  60_000,
 );
 
 test('loses nothing by any of it', async () => {

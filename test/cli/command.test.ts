@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
+import { runCaptured } from './captured-context.ts';
 import { documentOf, runCommand, type Finished } from './run-command.ts';
 
 let server: AuthorizationServer;
@@ -18,11 +19,21 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-async function credlife(
-  argv: readonly string[],
-  options: { input?: string; env?: Record<string, string> } = {},
-): Promise<Finished> {
-  const finished = await runCommand(argv, { cwd, ...options });
+interface Surroundings {
+  readonly input?: string;
+  readonly env?: Record<string, string>;
+}
+
+/** In a process of its own, as a person runs it: one run of each verb at least. */
+async function credlife(argv: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
+  const finished = await runCommand(argv, { cwd, ...surroundings });
+  everything.push(finished);
+  return finished;
+}
+
+/** In this process: a verb's further answers. */
+async function credlifeHere(argv: readonly string[], surroundings: Surroundings = {}): Promise<Finished> {
+  const finished = await runCaptured(argv, { cwd, ...surroundings });
   everything.push(finished);
   return finished;
 }
@@ -42,7 +53,7 @@ test('init makes a folder and a key that only their owner can read', async () =>
 
 test('init never overwrites a key', async () => {
   const before = await stat(join(cwd, '.credlife/master.key'));
-  const { exitCode, output } = await credlife(['init', '--json']);
+  const { exitCode, output } = await credlifeHere(['init', '--json']);
   expect([exitCode, documentOf({ output })['created']]).toEqual([0, false]);
   expect((await stat(join(cwd, '.credlife/master.key'))).mtimeMs).toBe(before.mtimeMs);
 });
@@ -64,7 +75,7 @@ test('register stores and tests; a good one ends with 0 and is valid', async () 
 
 test('register with a wrong secret ends with 3 and says why', async () => {
   const argv = ['register', '--name', 'Wrong', ...machineFlags(), '--secret-env', 'WRONG', '--json'];
-  const { exitCode, output } = await credlife(argv, { env: { WRONG: 'canary-wrong-secret' } });
+  const { exitCode, output } = await credlifeHere(argv, { env: { WRONG: 'canary-wrong-secret' } });
   expect(exitCode).toBe(3);
   expect(documentOf({ output })).toMatchObject({
     state: 'pending.misconfigured',
@@ -103,7 +114,7 @@ test('list shows all of them to people and to programs', async () => {
   expect(output).toMatch(/^Wrong +OAuth2 +pending: fix setup /m);
   expect(output).toMatch(/^Wrong: .* \[ERR_OAUTH2_INVALID_CLIENT\]$/m);
   expect(output).not.toContain('\u001b');
-  const { credentials } = documentOf(await credlife(['list', '--json']));
+  const { credentials } = documentOf(await credlifeHere(['list', '--json']));
   expect(credentials).toHaveLength(3);
   expect(credentials).toContainEqual(
     expect.objectContaining({ name: 'Rotating', expiresAt: expect.stringMatching(/^\d{4}-.*Z$/) }),
@@ -117,16 +128,16 @@ test('show finds a credential by name and by the start of its id', async () => {
     state: 'valid.fresh',
     endpoint: expect.stringContaining('127.0.0.1'),
   });
-  const byStart = documentOf(await credlife(['show', String(byName['id']).slice(0, 12), '--json']));
+  const byStart = documentOf(await credlifeHere(['show', String(byName['id']).slice(0, 12), '--json']));
   expect(byStart['id']).toBe(byName['id']);
-  expect((await credlife(['show', 'Wrong'])).exitCode).toBe(3);
+  expect((await credlifeHere(['show', 'Wrong'])).exitCode).toBe(3);
 });
 
 test('use says that it is usable and prints no material', async () => {
   const { exitCode, output } = await credlife(['use', 'Machine']);
   expect(exitCode).toBe(0);
   expect(output).toMatch(/^Machine: valid, expires at \d{4}-.*Z, generation 1$/m);
-  expect(documentOf(await credlife(['use', 'Machine', '--json']))).not.toHaveProperty('headers');
+  expect(documentOf(await credlifeHere(['use', 'Machine', '--json']))).not.toHaveProperty('headers');
 });
 
 test('use --print-material prints headers that the resource accepts', async () => {
@@ -141,7 +152,7 @@ test('test asks the other side', async () => {
     exitCode: 0,
     output: expect.stringContaining('test passed'),
   });
-  expect(await credlife(['test', 'Wrong'])).toMatchObject({
+  expect(await credlifeHere(['test', 'Wrong'])).toMatchObject({
     exitCode: 3,
     output: expect.stringContaining('test failed'),
   });
@@ -150,7 +161,7 @@ test('test asks the other side', async () => {
 test('refresh gets the next generation with the next refresh token', async () => {
   const { exitCode, output } = await credlife(['refresh', 'Rotating', '--json']);
   expect([exitCode, documentOf({ output })['generation']]).toEqual([0, 2]);
-  expect((await credlife(['refresh', 'Rotating'])).exitCode).toBe(0);
+  expect((await credlifeHere(['refresh', 'Rotating'])).exitCode).toBe(0);
   expect((await server.tokenRequests('rotating')).filter((request) => request.spentTokenPresented)).toEqual([]);
 });
 
@@ -158,9 +169,9 @@ test('grant shows an access key once, alone on standard output', async () => {
   const { exitCode, output, errors } = await credlife(['grant', 'Machine', '--scopes', 'use']);
   expect([exitCode, output.trim().split('\n')]).toEqual([0, [expect.stringMatching(/^\S{20,}$/)]]);
   expect(errors).toContain('shown this once');
-  expect((await credlife(['grant', '--engine', '--scopes', 'list,test'])).exitCode).toBe(0);
-  expect((await credlife(['grant', '--engine', '--scopes', 'everything'])).exitCode).toBe(2);
-  expect((await credlife(['grant', '--scopes', 'use'])).exitCode).toBe(2);
+  expect((await credlifeHere(['grant', '--engine', '--scopes', 'list,test'])).exitCode).toBe(0);
+  expect((await credlifeHere(['grant', '--engine', '--scopes', 'everything'])).exitCode).toBe(2);
+  expect((await credlifeHere(['grant', '--scopes', 'use'])).exitCode).toBe(2);
 });
 
 test('revoke ends it here and at the server; using it then says so', async () => {
@@ -169,7 +180,7 @@ test('revoke ends it here and at the server; using it then says so', async () =>
     output: expect.stringContaining('revoked by you'),
   });
   expect((await server.requests()).some(({ endpoint }) => endpoint === 'revocation')).toBe(true);
-  const { exitCode, errors } = await credlife(['use', 'Rotating']);
+  const { exitCode, errors } = await credlifeHere(['use', 'Rotating']);
   expect([exitCode, errors]).toEqual([3, expect.stringContaining('[ERR_CREDENTIAL_REVOKED]')]);
 });
 
@@ -178,7 +189,7 @@ test("--n8n works on the database of n8n's own engine, with the key that n8n has
   await mkdir(join(folder, 'credential-lifecycle'), { recursive: true });
   await writeFile(join(folder, 'config'), JSON.stringify({ encryptionKey: 'canary-encryption-key' }), { mode: 0o600 });
   const argv = ['register', '--name', 'In n8n', ...machineFlags(), '--secret-env', 'S', '--n8n', './user'];
-  expect((await credlife(argv, { env: { S: server.clients.machine.clientSecret } })).exitCode).toBe(0);
+  expect((await credlifeHere(argv, { env: { S: server.clients.machine.clientSecret } })).exitCode).toBe(0);
   const env = { N8N_USER_FOLDER: join(cwd, 'user') };
   for (const run of [
     ['--n8n', 'list'],
@@ -186,7 +197,7 @@ test("--n8n works on the database of n8n's own engine, with the key that n8n has
     ['--n8n=user', 'list'],
     ['show', '--n8n', 'In n8n'],
   ]) {
-    expect(await credlife(run, { env })).toMatchObject({ exitCode: 0, output: expect.stringContaining('In n8n') });
+    expect(await credlifeHere(run, { env })).toMatchObject({ exitCode: 0, output: expect.stringContaining('In n8n') });
   }
   await writeFile(join(folder, 'config'), JSON.stringify({ encryptionKey: 'another key' }));
   expect(await credlife(['list', '--n8n'], { env })).toMatchObject({ exitCode: 5, output: '' });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { slapdEntry } from '../protocols/ldap/support.ts';
 import { PasswordService } from '../servers/password-service.ts';
 import { servicePassword, SlapdServer } from '../servers/slapd.ts';
+import { runCaptured } from './captured-context.ts';
 import { documentOf, runCommand, type Finished } from './run-command.ts';
 
 let server: SlapdServer;
@@ -27,8 +28,8 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-async function credlife(argv: readonly string[], input = ''): Promise<Finished> {
-  const finished = await runCommand(argv, { cwd, input });
+async function credlife(argv: readonly string[], input = '', run: typeof runCommand = runCaptured): Promise<Finished> {
+  const finished = await run(argv, { cwd, input });
   everything.push(finished);
   return finished;
 }
@@ -36,7 +37,11 @@ async function credlife(argv: readonly string[], input = ''): Promise<Finished> 
 const DIRECTORY = ['register', '--protocol', 'ldap', '--config', 'directory.json', '--secret-stdin'];
 
 test('register stores a directory, tests it and ends with 0', async () => {
-  const { exitCode, output } = await credlife([...DIRECTORY, '--name', 'Directory'], `${servicePassword('service')}\n`);
+  const { exitCode, output } = await credlife(
+    [...DIRECTORY, '--name', 'Directory'],
+    `${servicePassword('service')}\n`,
+    runCommand,
+  );
   expect(exitCode).toBe(0);
   expect(output).toContain('test passed');
   expect(output).toContain('LDAP');
@@ -57,7 +62,7 @@ test('test, use and show know a directory', async () => {
 
 test('register stores a Basic credential, tests it and ends with 0', async () => {
   const argv = ['register', '--protocol', 'basic', '--name', 'Legacy', '--config', 'legacy.json', '--secret-stdin'];
-  const { exitCode, output } = await credlife(argv, `${service.password}\n`);
+  const { exitCode, output } = await credlife(argv, `${service.password}\n`, runCommand);
   expect([exitCode, output]).toEqual([0, expect.stringContaining('test passed')]);
   const { exitCode: wrong } = await credlife([...argv.slice(0, 4), 'Other', ...argv.slice(5)], 'wrong\n');
   expect(wrong).toBe(3);

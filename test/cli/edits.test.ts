@@ -1,4 +1,5 @@
-import { documentOf, runCommand, type Finished } from './run-command.ts';
+import { runCaptured, type Captured } from './captured-context.ts';
+import { documentOf, runCommand } from './run-command.ts';
 import { Endpoint, tokens } from '../engine/support/endpoint.ts';
 import { temporaryFolder } from '../support/engine.ts';
 
@@ -15,8 +16,8 @@ afterEach(async () => {
   folder.dispose();
 });
 
-const credlife = (argv: readonly string[], input = ''): Promise<Finished> =>
-  runCommand([...argv, '--json'], { cwd: folder.path, input });
+const credlife = (argv: readonly string[], input = ''): Promise<Captured> =>
+  runCaptured([...argv, '--json'], { cwd: folder.path, input });
 
 test('a credential is paused, updated, resumed and deleted; a webhook added, tested and removed', async () => {
   await credlife(['init']);
@@ -37,7 +38,8 @@ test('a credential is paused, updated, resumed and deleted; a webhook added, tes
   // Nobody to ask, a wrong name, the right one.
   expect(await credlife(['delete', 'Renamed'])).toMatchObject({ exitCode: 2 });
   expect(await credlife(['delete', 'Renamed'], 'Other\n')).toMatchObject({ exitCode: 3 });
-  expect(documentOf(await credlife(['delete', 'Renamed'], 'Renamed\n'))).toMatchObject({ deleted: true });
+  const confirmed = { cwd: folder.path, input: 'Renamed\n' };
+  expect(documentOf(await runCommand(['delete', 'Renamed', '--json'], confirmed))).toMatchObject({ deleted: true });
   expect(await credlife(['delete', 'Renamed', '--yes'])).toMatchObject({ exitCode: 4 });
   endpoint.answer = (response) => response.end();
   const added = documentOf(await credlife(['webhook', 'add', endpoint.url, '--types', 'credential.needsUser']));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Viewer } from '../inspection/viewer.ts';
 import { eventually } from '../support/eventually.ts';
+import { runCaptured } from './captured-context.ts';
 import { runCommand, startCommand, type Running } from './run-command.ts';
 
 let cwd: string;
@@ -48,7 +49,7 @@ test('a viewer sees engines of other processes: one that keeps, and one that run
   const before = (await viewer.untilEnded(4)).length;
   const env = { CREDLIFE_INSPECT: engines };
   expect(await runCommand(['refresh', 'Machine access'], { cwd, env })).toMatchObject({ exitCode: 0, errors: '' });
-  const { output } = await runCommand(['show', 'Machine access', '--json'], { cwd });
+  const { output } = await runCaptured(['show', 'Machine access', '--json'], { cwd });
   const { id } = JSON.parse(output) as { id: string };
   const told = await eventually(() => {
     const later = viewer.messages.slice(before);
@@ -95,7 +96,7 @@ test.each<[string, string]>([
   ['the address of the viewer', `http://127.0.0.1:4711/?token=${'t'.repeat(43)}`],
   ['no address', 'yes'],
 ])('CREDLIFE_INSPECT with %s is refused without its value', async (_sentence, value) => {
-  const { exitCode, errors } = await runCommand(['inspect'], { cwd, env: { CREDLIFE_INSPECT: value } });
+  const { exitCode, errors } = await runCaptured(['inspect'], { cwd, env: { CREDLIFE_INSPECT: value } });
   expect([exitCode, errors]).toEqual([
     2,
     expect.stringMatching(/^credlife: The setting CREDLIFE_INSPECT must be .*\n$/),
@@ -104,6 +105,6 @@ test.each<[string, string]>([
 });
 
 test.each(['0', '65536', 'x', '-1', ''])('refuses the port %j', async (port) => {
-  const { exitCode, errors } = await runCommand(['inspect', `--port=${port}`], { cwd });
+  const { exitCode, errors } = await runCaptured(['inspect', `--port=${port}`], { cwd });
   expect([exitCode, errors.split('\n').length]).toEqual([2, 2]);
 });

@@ -1,6 +1,7 @@
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { temporaryFolder } from '../support/engine.ts';
-import { documentOf, runCommand, type Finished } from './run-command.ts';
+import { runCaptured, type Captured } from './captured-context.ts';
+import { documentOf, runCommand } from './run-command.ts';
 
 // Several processes for each test, on a machine that may be busy.
 jest.setTimeout(60_000);
@@ -8,8 +9,8 @@ jest.setTimeout(60_000);
 const folder = temporaryFolder();
 let server: AuthorizationServer;
 
-const credlife = (argv: readonly string[], input?: string): Promise<Finished> =>
-  runCommand(argv, { cwd: folder.path, ...(input !== undefined && { input }) });
+const credlife = (argv: readonly string[], input?: string): Promise<Captured> =>
+  runCaptured(argv, { cwd: folder.path, ...(input !== undefined && { input }) });
 
 async function register(name: string, secret: string, more: readonly string[] = []): Promise<string> {
   const { clientId } = server.clients.machine;
@@ -29,10 +30,10 @@ afterAll(async () => {
   folder.dispose();
 });
 
-const rowsOf = (finished: Finished): unknown => documentOf(finished)['rows'];
+const rowsOf = (finished: Captured): unknown => documentOf(finished)['rows'];
 
 it('lists what nobody used, and who used the others last, in another process', async () => {
-  await credlife(['use', 'Good']);
+  await runCommand(['use', 'Good'], { cwd: folder.path });
   const rows = rowsOf(await credlife(['list', '--unused', '0m', '--json']));
   expect(rows).toMatchObject([
     { name: 'Bad', lastUsedAt: null, uses: 0 },
@@ -70,7 +71,7 @@ it('ends a pre-flight with 0 when all are alive, and with 3 and the list otherwi
   const good = await credlife(['preflight', 'Good', '--for', '30m', '--test', '--json']);
   expect([good.exitCode, documentOf(good)['alive']]).toEqual([0, true]);
   expect((await credlife(['preflight', '--tag', 'nightly', '--for', '2h', '--refresh'])).exitCode).toBe(0);
-  const all = await credlife(['preflight', '--for', '2h']);
+  const all = await runCommand(['preflight', '--for', '2h'], { cwd: folder.path });
   expect([all.exitCode, all.output]).toEqual([3, expect.stringMatching(/Bad +not alive +misconfigured/)]);
   expect((await credlife(['preflight', 'nowhere', '--for', '2h'])).exitCode).toBe(4);
 });

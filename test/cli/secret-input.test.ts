@@ -1,8 +1,8 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Interrupted } from '../../src/cli/failure.ts';
 import { readSecret, type SecretPart, type SecretSource } from '../../src/cli/secret-input.ts';
+import { temporaryFolder } from '../support/folder.ts';
 import { capturedContext } from './captured-context.ts';
 
 const PARTS: readonly SecretPart[] = [
@@ -38,9 +38,10 @@ describe('standard input', () => {
 });
 
 test('reads a file beside the working directory', async () => {
-  const cwd = await mkdtemp(join(tmpdir(), 'secret-input-'));
-  await writeFile(join(cwd, 'secret.txt'), 'hunter2\n');
-  const secret = await readSecret(capturedContext({ cwd }), { secretFile: 'secret.txt' }, PARTS);
+  const folder = temporaryFolder();
+  await writeFile(join(folder.path, 'secret.txt'), 'hunter2\n');
+  const secret = await readSecret(capturedContext({ cwd: folder.path }), { secretFile: 'secret.txt' }, PARTS);
+  folder.dispose();
   expect(secret.unwrap()).toEqual({ clientSecret: 'hunter2' });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FACTS_FILE, serverFactsSchema } from '../../src/sandbox/server-facts.ts';
 import { SandboxAdministration } from '../../src/sandbox/administration-client.ts';
+import { runCaptured } from './captured-context.ts';
 import { documentOf, runCommand, startCommand, type Running } from './run-command.ts';
 
 let cwd: string;
@@ -34,9 +35,10 @@ test('shows four credentials that live, and ends by itself with a summary', asyn
 });
 
 test('says what it does before it does it', async () => {
-  const running = startCommand(['serve', '--sandbox', '--for', '2s'], { cwd });
+  const running = startCommand(['serve', '--sandbox'], { cwd });
   const first = await new Promise((resolve) => running.child.stdout?.once('data', resolve));
   expect(String(first)).toMatch(/keeping the credentials in .*\.credlife alive, with a sandbox\n$/);
+  running.child.kill('SIGTERM');
   await running.finished;
 });
 
@@ -106,13 +108,13 @@ test('gives one JSON document a line with --json', async () => {
 });
 
 test('serves an ordinary store without any sandbox', async () => {
-  await runCommand(['init'], { cwd });
+  await runCaptured(['init'], { cwd });
   const { exitCode, output } = await runCommand(['serve', '--for', '500ms'], { cwd });
   expect([exitCode, output]).toEqual([0, expect.stringMatching(/^credlife: ended after \ds; 0 credentials\n$/m)]);
 });
 
 test('stays until it is told to end, with no terminal and nothing to do', async () => {
-  await runCommand(['init'], { cwd });
+  await runCaptured(['init'], { cwd });
   const running = startCommand(['serve'], { cwd });
   await printed(running, /0 credentials/);
   await new Promise((resolve) => setTimeout(resolve, 700));
@@ -123,7 +125,7 @@ test('stays until it is told to end, with no terminal and nothing to do', async 
 });
 
 async function credentials(): Promise<unknown> {
-  const listed: unknown = documentOf(await runCommand(['list', '--json'], { cwd }))['credentials'];
+  const listed: unknown = documentOf(await runCaptured(['list', '--json'], { cwd }))['credentials'];
   if (!Array.isArray(listed)) throw new TypeError('no list');
   return listed.map((each: { id: string; name: string }) => `${each.name} ${each.id}`).sort();
 }

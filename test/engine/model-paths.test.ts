@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatePath } from '../../src/lifecycle/credential.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
@@ -6,15 +5,15 @@ import { OtherHolder } from './model/other-holder.ts';
 import { modelPaths } from './model/paths.ts';
 import { replay, type World } from './model/replay.ts';
 import { ScriptedDriver } from './model/scripted-driver.ts';
-import { SteppedClock } from './model/stepped-clock.ts';
+import { ModelClock } from './model/model-clock.ts';
 
 const { paths, states, transitions } = modelPaths();
 // In memory where the host has a file system for that: two connections share the database, and no write waits for a disk.
-const folder = temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+const folder = temporaryFolder();
 let world: World;
 
 beforeAll(async () => {
-  const clock = new SteppedClock();
+  const clock = new ModelClock();
   const driver = new ScriptedDriver(() => clock.now());
   // Scheduled tests are no step of these paths.
   const options = { ports: { clock }, drivers: () => [driver], health: { testEveryMs: 0 } };

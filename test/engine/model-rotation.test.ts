@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StatePath } from '../../src/lifecycle/credential.ts';
 import type { RotationOverlap } from '../../src/protocols/protocol.ts';
@@ -8,7 +7,7 @@ import { RotatingDriver } from './model/rotation-driver.ts';
 import { NATURAL_ENDS } from './model/rotation-facts.ts';
 import { chartOf, rotationPaths } from './model/rotation-paths.ts';
 import { replayRotation, watch, type RotationWorld } from './model/rotation-replay.ts';
-import { SteppedClock } from './model/stepped-clock.ts';
+import { ModelClock } from './model/model-clock.ts';
 import { openWatched, type Interventions } from './model/watched-store.ts';
 
 // The regions of the machine are walked apart: lifecycle and health in model-paths.test.ts, rotation here. That is enough
@@ -16,11 +15,11 @@ import { openWatched, type Interventions } from './model/watched-store.ts';
 // these paths, and the record's life is compared with the machine's beside its rotation. Every other event moves one region
 // and leaves the others.
 
-const folder = temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+const folder = temporaryFolder();
 let world: RotationWorld;
 
 beforeAll(async () => {
-  const clock = new SteppedClock();
+  const clock = new ModelClock();
   const driver = new RotatingDriver(() => clock.now());
   const interventions: Interventions = { beforeRead: null, beforeWrite: null };
   const database = join(folder.path, 'credentials.db');

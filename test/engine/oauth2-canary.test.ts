@@ -5,6 +5,7 @@ import { systemFetch, type Fetch } from '../../src/ports.ts';
 import { Browser, OidcServer } from '../servers/oidc.ts';
 import { findCanaries } from '../support/canaries.ts';
 import { MASTER_KEY, openEngine, temporaryFolder } from '../support/engine.ts';
+import { HastyClock } from '../support/hasty-clock.ts';
 import { bytesOf } from './support/database.ts';
 import {
   CLIENT_SECRET,
@@ -14,6 +15,9 @@ import {
   tampered,
   walkThrough,
 } from './support/sign-in.ts';
+
+/** How often a device asks whether its person is done, where the server does not say (RFC 8628 §3.2). */
+const DEVICE_INTERVAL_MS = 5_000;
 
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const PEM = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -114,7 +118,7 @@ beforeEach(async () => {
     see([fields, message]);
   };
   const logger = { debug: log, info: log, warn: log, error: log };
-  engine = await openEngine(folder.path, { ports: { fetch, logger } });
+  engine = await openEngine(folder.path, { ports: { clock: new HastyClock(DEVICE_INTERVAL_MS), fetch, logger } });
   engine.on('*', see);
   engine.inspect((inspected) => {
     // The whole snapshot as JSON; not the machine behind it, which is the same for all.

@@ -3,10 +3,14 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { CredentialEngine } from '../../src/engine.ts';
 import { systemFetch, type Fetch } from '../../src/ports.ts';
 import type { Material } from '../../src/protocols/protocol.ts';
-import { TestAuthority, type Certified } from '../servers/certificates.ts';
+import { CertificateAuthority, type KeyPair } from '../servers/certificate-authority.ts';
 import { Browser, OidcServer } from '../servers/oidc.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
+import { HastyClock } from '../support/hasty-clock.ts';
 import { bytesOf } from './support/database.ts';
+
+/** How often a device asks whether its person is done, where the server does not say (RFC 8628 §3.2). */
+const DEVICE_INTERVAL_MS = 5_000;
 
 const REDIRECT_URI = 'http://127.0.0.1/callback';
 const SECRET = 'a client secret that is long enough for HS256';
@@ -24,28 +28,29 @@ function pemPair(kind: 'ec' | 'rsa') {
   };
 }
 
-let authority: TestAuthority;
-let certified: Certified;
-let selfSigned: Certified;
+const certificates = temporaryFolder();
+let authority: CertificateAuthority;
+let certified: KeyPair;
+let selfSigned: KeyPair;
 let plain: OidcServer;
 let secure: OidcServer;
 const trusted = getCACertificates('default');
 
 beforeAll(async () => {
-  authority = new TestAuthority();
-  certified = authority.issue('client', 'DNS:client.example.test');
-  selfSigned = authority.selfSigned('own');
-  setDefaultCACertificates([...trusted, authority.cert]);
+  authority = new CertificateAuthority(certificates.path);
+  certified = authority.issue('/CN=client', { names: 'DNS:client.example.test' });
+  selfSigned = authority.selfSigned('/CN=own');
+  setDefaultCACertificates([...trusted, authority.certificate]);
   plain = await OidcServer.start({ clients: plainClients(), requireNonce: true });
-  const { cert, key } = authority.issue('server', 'IP:127.0.0.1,DNS:localhost');
-  secure = await OidcServer.start({ clients: tlsClients(), tls: { cert, key, ca: authority.cert } });
+  const { certificate: cert, key } = authority.issue('/CN=server', { names: 'IP:127.0.0.1,DNS:localhost' });
+  secure = await OidcServer.start({ clients: tlsClients(), tls: { cert, key, ca: authority.certificate } });
 }, 30_000);
 
 afterAll(async () => {
   await plain.stop();
   await secure.stop();
   setDefaultCACertificates(trusted);
-  authority.dispose();
+  certificates.dispose();
 });
 
 const USER = { grant_types: ['authorization_code', 'refresh_token'], redirect_uris: [REDIRECT_URI] };
@@ -88,8 +93,8 @@ function plainClients(): object[] {
 
 function tlsClients(): object[] {
   const bound = { tls_client_certificate_bound_access_tokens: true };
-  const jwk = createPublicKey(selfSigned.cert).export({ format: 'jwk' });
-  const x5c = [new X509Certificate(selfSigned.cert).raw.toString('base64')];
+  const jwk = createPublicKey(selfSigned.certificate).export({ format: 'jwk' });
+  const x5c = [new X509Certificate(selfSigned.certificate).raw.toString('base64')];
   const authorityClient = {
     token_endpoint_auth_method: 'tls_client_auth',
     tls_client_auth_san_dns: 'client.example.test',
@@ -120,7 +125,7 @@ const fetch: Fetch = async (url, init) => {
 beforeEach(async () => {
   folder = temporaryFolder();
   secrets = new Set();
-  engine = await openEngine(folder.path, { ports: { fetch } });
+  engine = await openEngine(folder.path, { ports: { clock: new HastyClock(DEVICE_INTERVAL_MS), fetch } });
 });
 
 afterEach(async () => {
@@ -207,17 +212,17 @@ describe('a machine', () => {
     const own = clientId === 'tls' ? certified : selfSigned;
     const config = { clientId, clientAuthentication };
     const { id } = await engine.register(
-      entry(secure, 'client_credentials', config, { tlsCertificate: own.cert, tlsKey: own.key }),
+      entry(secure, 'client_credentials', config, { tlsCertificate: own.certificate, tlsKey: own.key }),
     );
     const [, material] = await liveOn(id);
-    expect(material.tls).toEqual({ cert: own.cert, key: own.key });
+    expect(material.tls).toEqual({ cert: own.certificate, key: own.key });
     const { certificate } = (await secure.requests()).at(-1) ?? {};
     expect(await secure.binding(tokenOf(material))).toEqual({ jkt: null, 'x5t#S256': certificate });
     await endedAt(secure, id, material);
   });
 
   it('is refused with the certificate of somebody else', async () => {
-    const { cert, key } = authority.issue('stranger', 'DNS:stranger.example.test');
+    const { certificate: cert, key } = authority.issue('/CN=stranger', { names: 'DNS:stranger.example.test' });
     const config = { clientId: 'tls', clientAuthentication: 'tls_client_auth' };
     const { id, state } = await engine.register(
       entry(secure, 'client_credentials', config, { tlsCertificate: cert, tlsKey: key }),
@@ -324,7 +329,7 @@ describe('a person', () => {
   it('signs in over a connection with a certificate, and the tokens are bound to it', async () => {
     const config = { ...CODE, clientId: 'tls-code', clientAuthentication: 'tls_client_auth' };
     const userinfoEndpoint = `${secure.issuer}/me`;
-    const secret = { tlsCertificate: certified.cert, tlsKey: certified.key };
+    const secret = { tlsCertificate: certified.certificate, tlsKey: certified.key };
     const { id } = await engine.register(entry(secure, 'authorization_code', { ...config, userinfoEndpoint }, secret));
     await signIn(secure, id);
     const [, material] = await liveOn(id);

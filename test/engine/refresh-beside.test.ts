@@ -6,10 +6,10 @@ import { rejectionOf } from '../support/codes.ts';
 import { openEngine, temporaryFolder } from '../support/engine.ts';
 import { OtherHolder } from './model/other-holder.ts';
 import { ScriptedDriver } from './model/scripted-driver.ts';
-import { SteppedClock } from './model/stepped-clock.ts';
+import { ModelClock } from './model/model-clock.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
-let clock: SteppedClock;
+let clock: ModelClock;
 let driver: ScriptedDriver;
 let engine: CredentialEngine;
 let other: OtherHolder;
@@ -17,7 +17,7 @@ let id: string;
 
 beforeEach(async () => {
   folder = temporaryFolder();
-  clock = new SteppedClock();
+  clock = new ModelClock();
   driver = new ScriptedDriver(() => clock.now());
   engine = await openEngine(folder.path, { ports: { clock }, drivers: () => [driver] });
   other = await OtherHolder.open(join(folder.path, 'credentials.db'), clock, driver);

@@ -1,11 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
+import { TestClock } from '../support/clock.ts';
 import { openEngine, rotatingEntry, temporaryFolder } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { EngineProcess } from './support/engine-process.ts';
 import { openDatabase } from './support/database.ts';
 
 const GRACE_MS = 30_000;
+/** Longer than the dead keep their claims. */
+const LEASE_MS = 5_000;
 const LANES = 6;
 const KILLS_PER_LANE = 3;
 const CREDENTIALS_PER_LANE = 4;
@@ -33,16 +36,18 @@ async function killAgainAndAgain(): Promise<{ generations: number[]; cutOff: num
   const database = openDatabase(folder.path);
   let cutOff = 0;
   for (let kill = 0; kill < KILLS_PER_LANE; kill += 1) {
-    const victim = await EngineProcess.start(folder.path, { keeper: kill % 2 === 0 });
+    const victim = await EngineProcess.start(folder.path, { keeper: kill % 2 === 0, aheadMs: kill * LEASE_MS });
     const before = database.generations();
     await victim.ask('hammer', ids);
-    // Somebody else's claim, if the last victim held one, runs out first: then requests flow again.
+    // The claim of the last victim, if it held one, has run out: requests flow again.
     await eventually(() => database.generations().every((generation, index) => generation > (before[index] ?? 0)));
     await delay(Math.random() * 120);
     await victim.kill();
     cutOff += database.openAttempts();
   }
-  const survivor = await openEngine(folder.path, { keeper: true });
+  const clock = new TestClock();
+  clock.stall(KILLS_PER_LANE * LEASE_MS);
+  const survivor = await openEngine(folder.path, { keeper: true, ports: { clock } });
   const before = database.generations();
   await eventually(() => database.generations().every((generation, index) => generation > (before[index] ?? 0)));
   const states = await Promise.all(ids.map(async (id) => (await survivor.get(id)).state));

@@ -4,7 +4,7 @@ import { openStores } from '../../src/storage/open.ts';
 import type { Stores } from '../../src/storage/stores.ts';
 import { silentLogger, systemFetch, systemRandom, type Ports } from '../../src/ports.ts';
 import { MASTER_KEY } from '../support/engine.ts';
-import { LeapingClock } from './leaping-clock.ts';
+import { SteppedClock } from '../support/stepped-clock.ts';
 import { HealthDriver } from './scripted-driver.ts';
 
 export const MINUTE = 60_000;
@@ -15,7 +15,7 @@ export const ENTRY = { protocol: 'scripted', name: 'Scripted', config: { at: 'on
 
 /** An engine on a clock that only the test moves, with a driver that does what the test says. */
 export class World {
-  readonly clock = new LeapingClock();
+  readonly clock = new SteppedClock();
   readonly driver = new HealthDriver(() => this.clock.now());
   readonly ports: Ports = { clock: this.clock, random: systemRandom, fetch: systemFetch, logger: silentLogger };
   engine!: CredentialEngine;

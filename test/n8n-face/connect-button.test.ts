@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer, request, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { takeOverFromHost } from '../../src/n8n/connect-button.ts';
 import { LifecycleConnectOAuth2Api } from '../../credentials/LifecycleConnectOAuth2Api.credentials.ts';
 import { ReauthorizationRequiredError } from '../../src/errors.ts';
@@ -32,6 +35,33 @@ describe('the hook of the connect-button type', () => {
     const data = structuredClone(STORED);
     await hookOf().hook(data);
     expect(data).toEqual(STORED);
+  });
+
+  it('hands out a token only after a refusal of the one before was dealt with', async () => {
+    const { client, hook } = hookOf();
+    await hook(STORED);
+    const refused = Promise.withResolvers<null>();
+    const report = client.credential.reportRejected.bind(client.credential);
+    client.credential.reportRejected = async (generation) => {
+      await refused.promise;
+      return report(generation);
+    };
+    const server = createServer((_request, response) => response.writeHead(401).end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const asked = request({
+      host: '127.0.0.1',
+      port,
+      headers: { authorization: 'Bearer token-of-generation-1' },
+    }).end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    answer.resume();
+    const given = hook(STORED);
+    refused.resolve(null);
+    expect(await given).toMatchObject({ oauthTokenData: { access_token: 'token-of-generation-2' } });
+    expect(client.credential.reported).toEqual([1]);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it.each([

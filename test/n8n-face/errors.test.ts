@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { NodeApiError, NodeOperationError, type INode } from 'n8n-workflow';
-import { ConfigurationError, TransientError } from '../../src/errors.ts';
-import { describeError, failedItem, toHostError, toNodeError } from '../../src/n8n/errors.ts';
+import { ConfigurationError, ERROR_CATALOGUE, isErrorCode, errorOfCode, TransientError } from '../../src/errors.ts';
+import { describeError, failedItem, toHostError, toNodeError, toTriggerError } from '../../src/n8n/errors.ts';
 
 const NODE: INode = {
   id: '1',
@@ -46,6 +46,52 @@ describe('an error of a credential type', () => {
     const wrapped = new NodeApiError(NODE, { message, description: description ?? '' });
     expect(wrapped.message).toContain('[ERR_OAUTH2_INVALID_CLIENT]');
     expect(wrapped).toMatchObject({ description: refused.action, httpCode: null });
+  });
+});
+
+/** n8n's own list, in `NodeError` of n8n-workflow. */
+const REPLACED = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'ERRADDRINUSE',
+  'EADDRNOTAVAIL',
+  'ECONNABORTED',
+].concat('EHOSTUNREACH', 'EAI_AGAIN', 'ENOENT', 'EISDIR', 'ENOTDIR', 'EACCES', 'EEXIST', 'EPERM', 'GETADDRINFO');
+
+describe('a message with a network code, which n8n would replace by a sentence of its own', () => {
+  const wrapped = (error: unknown) => {
+    const { message, description } = toHostError(error);
+    return new NodeApiError(NODE, { message, description: description ?? '' });
+  };
+
+  it.each(REPLACED)('keeps its sentence and our code: %s', (network) => {
+    const message = `auth.example.com cannot be reached (${network}).`;
+    // So that the test notices when n8n leaves one of them alone.
+    expect(new NodeApiError(NODE, { message }).message).not.toContain('auth.example.com');
+    const away = new TransientError('ERR_ENDPOINT_UNREACHABLE', message);
+    const wrong = new ConfigurationError('ERR_OAUTH2_INVALID_CLIENT', message);
+    for (const error of [
+      toNodeError(NODE, away, 0),
+      toNodeError(NODE, wrong, 0),
+      toTriggerError(NODE, away),
+      wrapped(away),
+    ]) {
+      expect(error.message).toMatch(/^auth\.example\.com cannot be reached \([a-z ]+\)\. \[ERR_[A-Z0-9_]+\]$/);
+    }
+  });
+
+  it('keeps a name that happens to hold one', () => {
+    const named = new TransientError('ERR_ENDPOINT_UNREACHABLE', 'codeperm.example cannot be reached.');
+    const { message } = toNodeError(NODE, named, 0);
+    expect(message.replaceAll('\u2060', '')).toBe('codeperm.example cannot be reached. [ERR_ENDPOINT_UNREACHABLE]');
+  });
+
+  it('is not needed for any code of ours', () => {
+    for (const code of Object.keys(ERROR_CATALOGUE).filter(isErrorCode)) {
+      expect(toNodeError(NODE, errorOfCode(code, 'It failed.'), 0).message).toBe(`It failed. [${code}]`);
+    }
   });
 });
 

@@ -1,8 +1,11 @@
 import type { IDataObject, IExecuteFunctions, ILoadOptionsFunctions, INodeExecutionData } from 'n8n-workflow';
 import { CredentialLifecycle } from '../../nodes/CredentialLifecycle/CredentialLifecycle.node.ts';
-import { ACCESS_SCOPES, type AccessScope, type EngineClient } from '../../src/client.ts';
+import { ACCESS_SCOPES, type AccessScope, type CredentialSummary, type EngineClient } from '../../src/client.ts';
 import { createEmbeddedClient } from '../../src/embedded-client.ts';
 import type { CredentialEngine } from '../../src/engine.ts';
+import { IDLE_SUMMARY } from '../../src/lifecycle/rotation/progress.ts';
+import { failedItem } from '../../src/n8n/errors.ts';
+import { rotatedItem } from '../../src/n8n/outcome.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { machineEntry, openEngine, temporaryFolder } from '../support/engine.ts';
 
@@ -67,6 +70,15 @@ function on(operation: string, credentialId: string, more: object = {}): object 
   return { resource: 'credential', operation, credentialId, ...more };
 }
 
+function caught(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it went well');
+}
+
 const choices = (method: 'getCredentials' | 'getOwners' | 'getProtocols' | 'getTags', accessKey: string) =>
   node.methods.loadOptions[method].call({
     getCredentials: async () => ({ accessKey }),
@@ -94,6 +106,47 @@ describe('the resource Credential', () => {
       message: expect.stringMatching(/\[ERR_[A-Z0-9_]+\]$/),
     });
     await expect(run(on(operation, id), { scopes: ['use'] })).rejects.toThrow('ERR_ACCESS_SCOPE_MISSING');
+  });
+
+  it('refresh fails with the reason why there is no new token, and gives the credential when told to go on', async () => {
+    const id = await registered('Refused', { secret: { clientSecret: 'not this one' } });
+    const refused = { code: 'ERR_OAUTH2_INVALID_CLIENT', id, state: 'pending.misconfigured' };
+    await expect(run(on('refresh', id))).rejects.toThrow('ERR_OAUTH2_INVALID_CLIENT');
+    expect(await json(on('refresh', id), { continueOnFail: true })).toMatchObject([refused]);
+  });
+
+  it('gives, when told to go on, the credential with a rotation that failed', async () => {
+    const id = await registered('rotate');
+    const [item, ...more] = await json(on('rotate', id), { continueOnFail: true });
+    expect(item).toMatchObject({
+      error: expect.any(String),
+      code: 'ERR_ROTATION_UNSUPPORTED',
+      action: expect.any(String),
+    });
+    expect(more).toEqual([]);
+  });
+
+  describe('after a rotation', () => {
+    const failure = { code: 'ERR_ENDPOINT_UNREACHABLE', message: 'It is away.', at: new Date(0) } as const;
+    const given = async (rotation: Partial<CredentialSummary['rotation']>) => ({
+      ...(await engine.get(await registered('Rotated'))),
+      rotation: { ...IDLE_SUMMARY, ...rotation },
+    });
+
+    it.each(['idle', 'overlapping'] as const)('gives the credential: %s', async (state) => {
+      expect(rotatedItem(await given({ state }))).toMatchObject({ name: 'Rotated', rotation: { state } });
+    });
+
+    it.each([
+      ...(['creating', 'setting', 'testing', 'finishing', 'failed'] as const).map((state) => ({ state, failure })),
+      { state: 'setting', failure: null } as const,
+    ])('fails while the new secret is not in use, with the credential as it is: %o', async (rotation) => {
+      const summary = await given(rotation);
+      const code = rotation.failure?.code ?? 'ERR_ROTATION_IN_PROGRESS';
+      const error = caught(() => rotatedItem(summary));
+      expect(error).toMatchObject({ failure: { code }, description: expect.stringMatching(/again/) });
+      expect(failedItem(error)).toMatchObject({ id: summary.id, code, rotation: { state: rotation.state } });
+    });
   });
 
   it('updates what is given, leaves the rest, and takes empty owner and scope away', async () => {

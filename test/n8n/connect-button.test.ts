@@ -1,18 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import { Started } from '../support/started.ts';
 import type { CredentialReference } from './workflow.ts';
 import { chain, httpRequest, node, splitOut, webhook } from './workflow.ts';
-import { Calls, errorOf, World } from './world.ts';
+import { Calls, errorOf, World, type CallOptions } from './world.ts';
 
 const TYPE = 'lifecycleConnectOAuth2Api';
 
+const started = Started.inSuite();
 let world: World;
 
 beforeAll(async () => {
   // A spent refresh token that is presented again ends the grant at once.
-  world = await World.start({ reuseGraceMs: 0 });
-});
-afterAll(async () => {
-  await world.stop();
+  world = await started.add(World.start({ reuseGraceMs: 0 }));
 });
 
 /** What n8n stores when a person has pressed the connect button: the sign-in's tokens, encrypted in its own database. */
@@ -67,11 +67,23 @@ async function refreshesDuring(work: () => Promise<unknown>): Promise<Refreshes>
   return { all: seen.length, spent: seen.filter(({ spentTokenPresented }) => spentTokenPresented).length };
 }
 
-async function adopted(): Promise<{ id: string; generation: number; state: string }> {
-  const [id = '', ...others] = await world.adoptedIds();
+/** The credential of the engine that `work` makes it adopt. */
+async function adoptedBy(work: () => Promise<unknown>): Promise<string> {
+  const before = await world.adoptedIds();
+  await work();
+  const [id = '', ...others] = (await world.adoptedIds()).filter((one) => !before.includes(one));
   expect(others).toEqual([]);
+  return id;
+}
+
+async function stateOf(id: string): Promise<{ generation: number; state: string }> {
   const { generation, state } = await world.withEngine((engine) => engine.get(id));
-  return { id, generation, state };
+  return { generation, state };
+}
+
+/** Waits for the engine, which refreshes beside the executions. */
+function untilGeneration(id: string, generation: number): Promise<unknown> {
+  return eventually(async () => (await stateOf(id)).generation === generation, { timeoutMs: 60_000 });
 }
 
 describe('n8n’s own OAuth2 credential, for comparison', () => {
@@ -86,6 +98,7 @@ describe('n8n’s own OAuth2 credential, for comparison', () => {
 describe('OAuth2 with n8n’s own connect button', () => {
   let credential: CredentialReference;
   let good: Calls;
+  let id: string;
 
   beforeAll(async () => {
     credential = await connected(TYPE, 'Connected');
@@ -94,11 +107,22 @@ describe('OAuth2 with n8n’s own connect button', () => {
 
   it('has its grant taken over by the engine with the first request: one refresh for 2 executions of 20 items', async () => {
     const requests = await world.during(async () => {
-      for (const answer of await Promise.all([good.run(20), good.run(20)]))
-        expect(answer).toMatchObject({ status: 200 });
+      id = await adoptedBy(async () => {
+        for (const answer of await Promise.all([good.run(20), good.run(20)]))
+          expect(answer).toMatchObject({ status: 200 });
+      });
     });
     expect(requests).toMatchObject({ token: 1, resource: 40 });
-    expect(await adopted()).toMatchObject({ generation: 1, state: 'valid.fresh' });
+    expect(await stateOf(id)).toEqual({ generation: 1, state: 'valid.fresh' });
+  });
+
+  it('is refreshed once by the engine, and not by n8n, when an API refuses a token that nobody can ask about', async () => {
+    const calls = await world.calling(credential, { query: '?status=401' });
+    const refreshes = await refreshesDuring(async () => {
+      await Promise.all([calls.run(20), calls.run(20)]);
+      await untilGeneration(id, 2);
+    });
+    expect(refreshes).toEqual({ all: 1, spent: 0 });
   });
 
   it.each([
@@ -108,18 +132,21 @@ describe('OAuth2 with n8n’s own connect button', () => {
       how: 'with retries of the node',
       options: { settings: { retryOnFail: true, maxTries: 3, waitBetweenTries: 10 } },
     },
-  ])('makes n8n send no refresh request under a 401, 20 items in 2 executions, $how', async ({ options }) => {
-    const calls = await world.calling(credential, { query: '?status=401', ...options });
-    let seen = 0;
-    const refreshes = await refreshesDuring(async () => {
-      const requests = await world.during(() => Promise.all([calls.run(20), calls.run(20)]));
-      seen = requests.resource;
-    });
-    expect(seen).toBeGreaterThanOrEqual(40);
-    expect(refreshes).toEqual({ all: 0, spent: 0 });
-  });
+  ])(
+    'is refreshed by nobody when the next token is refused too, 20 items in 2 executions, $how',
+    async ({ options }) => {
+      const calls = await world.calling(credential, { query: '?status=401', ...options });
+      let seen = 0;
+      const refreshes = await refreshesDuring(async () => {
+        const requests = await world.during(() => Promise.all([calls.run(20), calls.run(20)]));
+        seen = requests.resource;
+      });
+      expect(seen).toBeGreaterThanOrEqual(40);
+      expect(refreshes).toEqual({ all: 0, spent: 0 });
+    },
+  );
 
-  it('makes n8n send none either where the node takes every answer for good', async () => {
+  it('nor where the node takes every answer for good', async () => {
     const path = 'never-error';
     const request = httpRequest(`${world.server.resourceUrl}?status=401`, credential);
     const whole = { response: { response: { neverError: true, fullResponse: true } } };
@@ -135,30 +162,16 @@ describe('OAuth2 with n8n’s own connect button', () => {
     expect((await calls.lastExecution()).status).toBe('success');
   });
 
-  it('makes n8n send none when the token is dead at the server, and goes on once the engine has refreshed it', async () => {
-    await world.server.revokeAccessTokens('rotating');
-    const dead = await refreshesDuring(() => Promise.all([good.run(20), good.run(20)]));
-    expect(dead).toEqual({ all: 0, spent: 0 });
-    expect((await good.lastExecution()).status).toBe('error');
-    const { id } = await adopted();
-    await world.withEngine((engine) => engine.refresh(id));
-    const alive = await refreshesDuring(async () => {
-      expect(await good.run(20)).toMatchObject({ status: 200 });
-    });
-    expect(alive).toEqual({ all: 0, spent: 0 });
-  });
-
   it('survives a restart of n8n, whose database still holds the spent token', async () => {
     await world.restartN8n();
     const refreshes = await refreshesDuring(async () => {
       expect(await good.again(world.n8n).run(20)).toMatchObject({ status: 200 });
     });
     expect(refreshes).toEqual({ all: 0, spent: 0 });
-    expect(await adopted()).toMatchObject({ generation: 2, state: 'valid.fresh' });
+    expect(await stateOf(id)).toEqual({ generation: 2, state: 'valid.fresh' });
   });
 
   it('never stores the token of the engine in n8n', async () => {
-    const { id } = await adopted();
     const token = (await world.materialOf(id)).headers['authorization']?.replace('Bearer ', '') ?? '';
     expect(token.length).toBeGreaterThan(20);
     const read = JSON.stringify(await world.n8n.readCredential(credential));
@@ -191,5 +204,41 @@ describe('OAuth2 with n8n’s own connect button', () => {
     const refreshes = await refreshesDuring(() => calls.run(20));
     expect(errorOf(await calls.lastExecution()).message).toMatch(message);
     expect(refreshes).toEqual({ all: asked, spent: 0 });
+  });
+});
+
+describe('a token that dies at the server before its time', () => {
+  async function living(options: CallOptions): Promise<{ id: string; calls: Calls }> {
+    const calls = await world.calling(await connected(TYPE, 'Dies early'), options);
+    const id = await adoptedBy(async () => {
+      expect(await calls.run(1)).toMatchObject({ status: 200 });
+    });
+    await world.server.revokeAccessTokens('rotating');
+    return { id, calls };
+  }
+
+  it('is replaced once by the 401 that shows it: the execution fails, the next one does not', async () => {
+    const { id, calls } = await living({});
+    const refreshes = await refreshesDuring(async () => {
+      await Promise.all([calls.run(20), calls.run(20)]);
+      await untilGeneration(id, 2);
+      expect(await calls.run(20)).toMatchObject({ status: 200 });
+    });
+    expect(refreshes).toEqual({ all: 1, spent: 0 });
+    expect((await calls.executions()).map(({ status }) => status)).toContain('error');
+    expect(await stateOf(id)).toEqual({ generation: 2, state: 'valid.fresh' });
+  });
+
+  it('is replaced within the execution where the node tries again', async () => {
+    const settings = { retryOnFail: true, maxTries: 2, waitBetweenTries: 10 };
+    const { id, calls } = await living({ settings });
+    const refreshes = await refreshesDuring(async () => {
+      for (const answer of await Promise.all([calls.run(20), calls.run(20)])) {
+        expect(answer).toMatchObject({ status: 200 });
+      }
+    });
+    expect(refreshes).toEqual({ all: 1, spent: 0 });
+    expect((await calls.executions()).map(({ status }) => status)).toEqual(['success', 'success', 'success']);
+    expect(await stateOf(id)).toEqual({ generation: 2, state: 'valid.fresh' });
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { CountingProxy } from '../servers/counting-proxy.ts';
 import { PasswordService } from '../servers/password-service.ts';
 import {
@@ -14,6 +14,7 @@ import {
   userDn,
   userPassword,
 } from '../servers/slapd.ts';
+import { Started } from '../support/started.ts';
 import type { Execution } from './n8n-server.ts';
 import { findTraces } from './traces.ts';
 import {
@@ -39,20 +40,16 @@ const SEARCH = {
   conditions: { condition: [{ attribute: 'uid', operator: 'equals', value: '={{ $json.username }}' }] },
 };
 
+const started = Started.inSuite();
 let world: World;
 let server: SlapdServer;
 let proxy: CountingProxy;
 const executions: Execution[] = [];
 
 beforeAll(async () => {
-  server = await SlapdServer.start();
-  proxy = await CountingProxy.start(server.port);
-  world = await World.start();
-});
-afterAll(async () => {
-  await world.stop();
-  await proxy.stop();
-  await server.stop();
+  server = await started.add(SlapdServer.start());
+  proxy = await started.add(CountingProxy.start(server.port));
+  world = await started.add(World.start());
 });
 
 /** Binds are counted on the way, so they are not encrypted here. */
@@ -341,10 +338,7 @@ describe('the example "LDAP login check"', () => {
 describe('Basic Auth (Lifecycle)', () => {
   let service: PasswordService;
   beforeAll(async () => {
-    service = await PasswordService.start('basic-canary-pässword');
-  });
-  afterAll(async () => {
-    await service.stop();
+    service = await started.add(PasswordService.start('basic-canary-pässword'));
   });
 
   const basic = (changes: object = {}) => ({

@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import manifest from '../../package.json';
+import { Started } from '../support/started.ts';
 import { Editor, type Shown, type Theme } from './editor.ts';
 import { Gallery } from './gallery.ts';
 import { World } from './world.ts';
@@ -13,15 +14,16 @@ const ICONS = '/icons/n8n-nodes-credential-lifecycle/';
 const RAW_KEY = /\b[a-z][a-zA-Z]+(\.[a-z][a-zA-Z]+){2,}\b/;
 const UNFILLED = /\{\{|\bundefined\b|\[object |\bNaN\b/;
 
+const started = Started.inSuite();
 let world: World;
 let gallery: Gallery;
 let editor: Editor;
 const shown = new Map<string, Shown>();
 
 beforeAll(async () => {
-  world = await World.start();
-  gallery = await Gallery.open(world);
-  editor = await Editor.open(world.n8n);
+  world = await started.add(World.start());
+  gallery = await started.add(Gallery.open(world));
+  editor = await started.add(Editor.open(world.n8n));
   for (const { name, take } of gallery.exhibits) {
     for (const theme of THEMES) {
       await editor.choose(theme);
@@ -32,11 +34,6 @@ beforeAll(async () => {
   }
   // The editor is a large program, and each picture loads it anew.
 }, 900_000);
-afterAll(async () => {
-  await editor.close();
-  await gallery.close();
-  await world.stop();
-});
 
 function each<T>(read: (one: Shown) => T): Record<string, T> {
   return Object.fromEntries([...shown].map(([name, one]) => [name, read(one)]));

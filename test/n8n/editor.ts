@@ -41,6 +41,15 @@ export class Editor {
 
   static async open(n8n: N8nServer): Promise<Editor> {
     const browser = await launchChromium();
+    try {
+      return await Editor.#signedIn(n8n, browser);
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
+  }
+
+  static async #signedIn(n8n: N8nServer, browser: Browser): Promise<Editor> {
     const context = await browser.newContext({
       viewport: { width: 1440, height: 900 },
       locale: 'en-US',
@@ -61,7 +70,7 @@ export class Editor {
     await this.#page.evaluate(`localStorage.setItem('N8N_THEME', '${theme}')`);
   }
 
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     await this.#browser.close();
   }
 

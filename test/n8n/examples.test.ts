@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
+import { Started } from '../support/started.ts';
+import { PasswordService, WEBHOOK_SECRET } from '../servers/password-service.ts';
 import { ChatServer } from './chat-server.ts';
 import { type Example, exampleFiles, importExample, readExample, type Surroundings } from './example.ts';
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf, userPassword } from '../servers/slapd.ts';
@@ -15,18 +17,16 @@ const OURS = 'n8n-nodes-credential-lifecycle.';
 const CHAT = 'https://chat.example.com/hooks/enter-yours-here';
 const API = 'https://api.example.com/invoices';
 
+const started = Started.inSuite();
 let world: World;
 
 beforeAll(async () => {
-  world = await World.start();
-});
-afterAll(async () => {
-  await world.stop();
+  world = await started.add(World.start());
 });
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   'alert-on-expiring-soon.json': async (example) => {
-    const chat = await ChatServer.start();
+    const chat = await started.add(ChatServer.start());
     const { accessKey } = await world.withEngine((engine) => engine.grant(null, { scopes: ['list'] }));
     const workflow = await importExample(world.n8n, example, {
       credentials: { credentialLifecycleAccessApi: { accessKey } },
@@ -40,7 +40,6 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     await eventually(() => chat.told.length > 0, { timeoutMs: 90_000 });
     expect(chat.told).toEqual([{ text: 'A person has to sign in again for Mailbox (oauth2, grantRefused)' }]);
     await world.n8n.deactivate(workflow);
-    await chat.stop();
   },
   'nightly-pre-flight.json': async (example) => {
     const tag = { tags: ['nightly'] };
@@ -64,6 +63,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     const id = await world.registered('Client');
     expect(await toldBy(example, { cr_0123456789abcdef0123: id })).toEqual([
       { text: expect.stringMatching(/^A secret was not replaced: \w/) },
+    ]);
+    const { username, password, url } = await started.add(PasswordService.start());
+    const config = { username, rotationWebhookUrl: `${url}/webhook`, allowInsecureTransport: true };
+    const secret = { password, webhookSecret: WEBHOOK_SECRET };
+    const entry = { protocol: 'basic', name: 'Robot', config, secret };
+    const robot = await world.withEngine(async (engine) => (await engine.register(entry)).id);
+    expect(await toldBy(example, { cr_0123456789abcdef0123: robot })).toEqual([
+      { text: 'Robot: its secret was replaced' },
     ]);
   },
   'parallel-calls-one-token.json': async (example) => {

@@ -2,6 +2,7 @@ import type { CredentialEngine } from '../../src/engine.ts';
 import type { AccessScope } from '../../src/client.ts';
 import { PasswordService } from '../servers/password-service.ts';
 import { serviceDn, servicePassword, SlapdServer, SUFFIX, uidOf } from '../servers/slapd.ts';
+import { Started } from '../support/started.ts';
 import type { Editor, Picture } from './editor.ts';
 import { chain, type CredentialReference, manualTrigger, node, type WorkflowNode } from './workflow.ts';
 import type { World } from './world.ts';
@@ -21,32 +22,31 @@ export interface Exhibit {
 /** What is on show: each credential type's form and each node's panel, filled in as a user would, on real servers. */
 export class Gallery {
   readonly exhibits: readonly Exhibit[];
-  readonly #directory: SlapdServer;
-  readonly #service: PasswordService;
+  readonly #started: Started;
 
-  private constructor(exhibits: readonly Exhibit[], directory: SlapdServer, service: PasswordService) {
+  private constructor(exhibits: readonly Exhibit[], started: Started) {
     this.exhibits = exhibits;
-    this.#directory = directory;
-    this.#service = service;
+    this.#started = started;
   }
 
   static async open(world: World): Promise<Gallery> {
-    const directory = await SlapdServer.start();
-    const service = await PasswordService.start();
-    const ldap = await ldapCredential(world, directory);
-    const exhibits = [
-      ...(await oauth2Forms(world)),
-      await connectForm(world),
-      form('ldap-form', ldap),
-      form('basic-form', await basicCredential(world, service)),
-      ...(await panels(world, ldap)),
-    ];
-    return new Gallery(exhibits, directory, service);
+    return Started.together(async (started) => {
+      const directory = await started.add(SlapdServer.start());
+      const service = await started.add(PasswordService.start());
+      const ldap = await ldapCredential(world, directory);
+      const exhibits = [
+        ...(await oauth2Forms(world)),
+        await connectForm(world),
+        form('ldap-form', ldap),
+        form('basic-form', await basicCredential(world, service)),
+        ...(await panels(world, ldap)),
+      ];
+      return new Gallery(exhibits, started);
+    });
   }
 
-  async close(): Promise<void> {
-    await this.#service.stop();
-    await this.#directory.stop();
+  async stop(): Promise<void> {
+    await this.#started.stop();
   }
 }
 

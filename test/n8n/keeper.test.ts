@@ -1,18 +1,20 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import type { CredentialReference } from './workflow.ts';
 import { World } from './world.ts';
 
 const TTL_MS = 4_000;
 const PATIENCE_MS = 30_000;
 
+const started = Started.inSuite();
 let world: World;
 let credential: CredentialReference;
 
 beforeAll(async () => {
-  world = await World.start({ accessTokenTtlMs: TTL_MS });
+  world = await started.add(World.start({ accessTokenTtlMs: TTL_MS }));
   const { clientId, clientSecret } = world.server.clients.rotating;
   const refreshToken = await world.server.mintRefreshToken('rotating');
   credential = await world.lifecycleOAuth2({
@@ -23,9 +25,6 @@ beforeAll(async () => {
     scope: '',
   });
   await (await world.calling(credential)).run(1);
-});
-afterAll(async () => {
-  await world.stop();
 });
 
 /** Waits for token requests that nobody but the keeper can have made. */

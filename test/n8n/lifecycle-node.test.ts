@@ -1,6 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod/v4';
+import manifest from '../../package.json';
 import type { AccessScope } from '../../src/client.ts';
+import { Started } from '../support/started.ts';
 import type { Execution } from './n8n-server.ts';
 import { chain, type CredentialReference, manualTrigger, node } from './workflow.ts';
 import { errorOf, outputOf, World } from './world.ts';
@@ -10,17 +15,15 @@ const NODE = 'Credential Lifecycle';
 const VERBS: readonly AccessScope[] = ['use', 'list', 'test', 'refresh', 'rotate', 'revoke'];
 const ALL: readonly AccessScope[] = [...VERBS, 'pause', 'update', 'authorize', 'delete'];
 
+const started = Started.inSuite();
 let world: World;
 let id: string;
 let access: CredentialReference;
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await started.add(World.start());
   id = await world.registered('Billing');
   access = await accessWith(ALL);
-});
-afterAll(async () => {
-  await world.stop();
 });
 
 async function accessWith(
@@ -206,6 +209,20 @@ it('offers the tags that there are in its filters', async () => {
     credentials: { [access.type]: { id: access.id, name: access.name } },
   });
   expect(reply).toMatchObject({ data: expect.arrayContaining([{ name: 'offered', value: 'offered' }]) });
+});
+
+it('keeps what the command, as it came with the package, shows and grants', async () => {
+  const { name } = manifest;
+  const command = path.join(world.n8n.n8nFolder, 'nodes', 'node_modules', name, 'bin', 'credlife.cjs');
+  const env = { PATH: process.env['PATH'], HOME: '/nowhere', N8N_USER_FOLDER: world.n8n.userFolder };
+  const credlife = (...argv: string[]) => promisify(execFile)(process.execPath, [command, '--n8n', ...argv], { env });
+  const listed = z.object({ credentials: z.array(z.object({ id: z.string() })) });
+  const { stdout } = await credlife('list', '--json');
+  expect(listed.parse(JSON.parse(stdout)).credentials.map((one) => one.id)).toContain(id);
+  const granted = await credlife('grant', '--engine', '--scopes', 'list', '--json');
+  const { accessKey } = z.object({ accessKey: z.string() }).parse(JSON.parse(granted.stdout));
+  const issued = await world.n8n.createCredential('credentialLifecycleAccessApi', 'Issued', { accessKey });
+  expect(outputOf(await run('get', about(id), { access: issued }), NODE)).toMatchObject([{ id }]);
 });
 
 describe('the test of Credential Lifecycle Access', () => {

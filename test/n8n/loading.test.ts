@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import manifest from '../../package.json';
 import { n8nFolder } from '../../scripts/bootstrap/toolchain.cjs';
+import { Started } from '../support/started.ts';
 import { installPackage, pack } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
 
@@ -40,16 +41,16 @@ const HOOK = `
 `;
 
 describe('the packed tarball, installed as n8n installs it', () => {
+  const started = Started.inSuite();
   let n8n: N8nServer;
 
   beforeAll(async () => {
+    started.later(() => {
+      rmSync(folder, { recursive: true, force: true });
+    });
     const hook = path.join(folder, 'hook.cjs');
     writeFileSync(hook, HOOK);
-    n8n = await N8nServer.start({ packages: [installPackage()], env: { EXTERNAL_HOOK_FILES: hook } });
-  });
-  afterAll(async () => {
-    await n8n.stop();
-    rmSync(folder, { recursive: true, force: true });
+    n8n = await started.add(N8nServer.start({ packages: [installPackage()], env: { EXTERNAL_HOOK_FILES: hook } }));
   });
 
   it('loads without a complaint of n8n', () => {

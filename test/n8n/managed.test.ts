@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import { errorOf, World } from './world.ts';
 
+const started = Started.inSuite();
 let world: World;
 let id: string;
 let accessKey: string;
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await started.add(World.start());
   id = await world.registered('Managed');
   accessKey = await issueKey(id);
-});
-afterAll(async () => {
-  await world.stop();
 });
 
 function issueKey(credentialId: string): Promise<string> {

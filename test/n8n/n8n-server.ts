@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod/v4';
 import { freePort } from '../../scripts/test/free-port.cjs';
+import { Started } from '../support/started.ts';
 import { decodeFlatted } from './flatted.ts';
 import type { InstalledPackage } from './installed-package.ts';
 import { N8nProcess } from './n8n-process.ts';
@@ -90,19 +91,22 @@ export class N8nServer {
 
   /** Starts n8n on free ports and signs its owner in. Takes 10 to 20 seconds. */
   static async start(options: N8nServerOptions = {}): Promise<N8nServer> {
-    const userFolder = options.userFolder ?? mkdtempSync(path.join(tmpdir(), 'credlife-n8n-'));
-    for (const installed of options.packages ?? []) placePackage(installed, userFolder);
-    const port = await freePort();
-    const env = options.env ?? {};
-    const n8n = await N8nProcess.start({ userFolder, port, env, startTimeoutMs: START_TIMEOUT_MS });
-    const server = new N8nServer(n8n, `http://127.0.0.1:${String(port)}`, userFolder);
-    try {
+    const { userFolder, packages = [], env = {} } = options;
+    const folder = userFolder ?? mkdtempSync(path.join(tmpdir(), 'credlife-n8n-'));
+    return Started.together(async (started) => {
+      if (userFolder === undefined)
+        started.later(() => {
+          removeFolder(folder);
+        });
+      for (const installed of packages) placePackage(installed, folder);
+      const port = await freePort();
+      const n8n = await started.add(
+        N8nProcess.start({ userFolder: folder, port, env, startTimeoutMs: START_TIMEOUT_MS }),
+      );
+      const server = new N8nServer(n8n, `http://127.0.0.1:${String(port)}`, folder);
       await server.#signIn();
-    } catch (error) {
-      await server.kill();
-      throw error;
-    }
-    return server;
+      return server;
+    });
   }
 
   /** All that n8n has printed so far, at debug level. */
@@ -250,7 +254,7 @@ export class N8nServer {
   /** Ends n8n in an orderly way; `keepFolder` leaves its folder for another start. */
   async stop(options: { readonly keepFolder?: boolean } = {}): Promise<void> {
     await this.#process.stop();
-    if (options.keepFolder !== true) rmSync(this.userFolder, { recursive: true, force: true });
+    if (options.keepFolder !== true) removeFolder(this.userFolder);
   }
 
   /** Ends n8n without warning and leaves its folder as it is. */
@@ -290,6 +294,10 @@ export class N8nServer {
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
   }
+}
+
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }
 
 function placePackage(installed: InstalledPackage, userFolder: string): void {

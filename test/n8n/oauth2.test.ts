@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import { errorOf, World } from './world.ts';
 
+const started = Started.inSuite();
 let world: World;
 
 beforeAll(async () => {
-  world = await World.start();
-});
-afterAll(async () => {
-  await world.stop();
+  world = await started.add(World.start());
 });
 
 /** Scopes in another order are another credential for the engine, so that tests do not share tokens. */
@@ -143,6 +142,15 @@ describe('an HTTP Request node with OAuth2 (Lifecycle)', () => {
       expect(await calls.run(20)).toMatchObject({ status: 200 });
     });
     expect(requests).toMatchObject({ token: 1, resource: 20 });
+  });
+
+  it('says with our code which server cannot be reached, where n8n has a sentence of its own for it', async () => {
+    const nowhere = { endpointSource: 'tokenEndpoint', tokenEndpoint: 'http://127.0.0.1:1/token' };
+    const calls = await world.calling(await world.lifecycleOAuth2(nowhere));
+    await calls.run(1);
+    expect(errorOf(await calls.lastExecution()).message).toMatch(
+      /^127\.0\.0\.1:1 cannot be reached \([\w ]+\)\. \[ERR_ENDPOINT_UNREACHABLE\]$/,
+    );
   });
 
   it('asks the server once for 20 items with a wrong secret, and says why they failed', async () => {

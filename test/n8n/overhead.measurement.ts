@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import { CountingServer } from './counting-server.ts';
 import { installPackage } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
@@ -54,10 +55,14 @@ async function timed(calls: Calls): Promise<number> {
 }
 
 it('measures 1,000 items through the HTTP Request node', async () => {
-  const server = await CountingServer.start();
-  const api = await openApi();
-  const n8n = await N8nServer.start({ packages: [installPackage()], env: { N8N_LOG_LEVEL: 'error' } });
+  const started = new Started();
   try {
+    const server = await started.add(CountingServer.start());
+    const api = await openApi();
+    started.later(() => {
+      api.close();
+    });
+    const n8n = await started.add(N8nServer.start({ packages: [installPackage()], env: { N8N_LOG_LEVEL: 'error' } }));
     const header = await n8n.createCredential('httpHeaderAuth', 'Header', { name: 'authorization', value: 'Bearer x' });
     const lifecycle = await n8n.createCredential('lifecycleOAuth2Api', 'Lifecycle', {
       grantType: 'client_credentials',
@@ -96,8 +101,6 @@ it('measures 1,000 items through the HTTP Request node', async () => {
     writeFileSync(1, `\n${[heading, '| --- | --- | --- | --- |', ...rows].join('\n')}\n`);
     expect(server.requestsOf('plain').token).toBe(1);
   } finally {
-    await n8n.stop();
-    await server.stop();
-    api.close();
+    await started.stop();
   }
 }, 600_000);

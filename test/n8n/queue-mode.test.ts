@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import { QueueWorld } from './queue-world.ts';
 import type { Calls } from './world.ts';
 
 const ITEMS = 20;
 const EXECUTIONS = 6;
 
+const started = Started.inSuite(120_000);
 let world: QueueWorld;
 
 beforeAll(async () => {
-  world = await QueueWorld.start();
+  world = await started.add(QueueWorld.start());
 }, 400_000);
-afterAll(async () => {
-  await world.stop();
-}, 120_000);
 
 async function runSixAtOnce(calls: Calls): Promise<void> {
   const answers = await Promise.all(Array.from({ length: EXECUTIONS }, () => calls.run(ITEMS)));

@@ -6,6 +6,7 @@ import { Secret } from '../../src/secret.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../servers/authorization-server.ts';
 import { PostgresServer } from '../servers/postgres.ts';
 import { RedisServer } from '../servers/redis.ts';
+import { Started } from '../support/started.ts';
 import { installPackage } from './installed-package.ts';
 import { N8nProcess } from './n8n-process.ts';
 import { N8nServer } from './n8n-server.ts';
@@ -15,54 +16,58 @@ import { Calls } from './world.ts';
 const WORKERS = 2;
 const START_TIMEOUT_MS = 150_000;
 
+type Environment = Readonly<Record<string, string>>;
+type QueueEnvironment = Environment & { readonly CREDLIFE_DATABASE: string };
+
 /** An n8n in queue mode: a main process, two workers, a real Redis between them, and a PostgreSQL for n8n and for the engine. */
 export class QueueWorld {
-  readonly n8n: N8nServer;
   readonly server: AuthorizationServer;
-  readonly workers: readonly N8nProcess[];
-  readonly #database: string;
-  readonly #stop: readonly (() => Promise<void>)[];
+  readonly workers: N8nProcess[] = [];
+  readonly #env: QueueEnvironment;
+  readonly #started: Started;
+  #n8n: N8nServer;
 
-  private constructor(
-    parts: Pick<QueueWorld, 'n8n' | 'server' | 'workers'>,
-    database: string,
-    stop: readonly (() => Promise<void>)[],
-  ) {
-    this.n8n = parts.n8n;
-    this.server = parts.server;
-    this.workers = parts.workers;
-    this.#database = database;
-    this.#stop = stop;
+  private constructor(n8n: N8nServer, server: AuthorizationServer, env: QueueEnvironment, started: Started) {
+    this.#n8n = n8n;
+    this.server = server;
+    this.#env = env;
+    this.#started = started;
+    started.later(() => this.#n8n.stop());
   }
 
-  static async start(): Promise<QueueWorld> {
-    const stop: (() => Promise<void>)[] = [];
-    try {
-      const server = await startAuthorizationServer({ accessTokenTtlMs: 3_600_000 });
-      stop.unshift(() => server.stop());
-      const postgres = await PostgresServer.start();
-      stop.unshift(() => postgres.stop());
-      const redis = await RedisServer.start();
-      stop.unshift(() => redis.stop());
-      const database = postgres.url('engine');
-      const env = { ...queueMode(redis), ...n8nDatabase(postgres), CREDLIFE_DATABASE: database };
-      const n8n = await N8nServer.start({ packages: [installPackage()], env });
-      stop.unshift(() => n8n.stop());
-      const workers: N8nProcess[] = [];
-      for (let count = 0; count < WORKERS; count += 1) {
-        const worker = await startWorker(n8n.userFolder, env);
-        stop.unshift(() => worker.stop());
-        workers.push(worker);
-      }
-      return new QueueWorld({ n8n, server, workers }, database, stop);
-    } catch (error) {
-      for (const end of stop) await end();
-      throw error;
-    }
+  /** `settings` are more environment for main and workers. */
+  static async start(settings: Environment = {}): Promise<QueueWorld> {
+    return Started.together(async (started) => {
+      const server = await started.add(startAuthorizationServer({ accessTokenTtlMs: 3_600_000 }));
+      const postgres = await started.add(PostgresServer.start());
+      const redis = await started.add(RedisServer.start());
+      const database = { CREDLIFE_DATABASE: postgres.url('engine') };
+      const env = { ...queueMode(redis), ...n8nDatabase(postgres), ...settings, ...database };
+      const main = await N8nServer.start({ packages: [installPackage()], env });
+      const world = new QueueWorld(main, server, env, started);
+      while (world.workers.length < WORKERS) await world.addWorker();
+      return world;
+    });
+  }
+
+  /** The main process. */
+  get n8n(): N8nServer {
+    return this.#n8n;
+  }
+
+  async addWorker(): Promise<void> {
+    this.workers.push(await this.#started.add(startWorker(this.n8n.userFolder, this.#env)));
+  }
+
+  /** Ends the main process in an orderly way and starts it again; the workers go on. */
+  async restartMain(): Promise<void> {
+    const { userFolder } = this.#n8n;
+    await this.#n8n.stop({ keepFolder: true });
+    this.#n8n = await N8nServer.start({ packages: [installPackage()], env: this.#env, userFolder });
   }
 
   async stop(): Promise<void> {
-    for (const end of this.#stop) await end();
+    await this.#started.stop();
   }
 
   oauth2(scope: string): Promise<CredentialReference> {
@@ -87,6 +92,14 @@ export class QueueWorld {
     return new Calls(this.n8n, workflow, path);
   }
 
+  /** Registers a credential in the engine, as `credlife register` does. */
+  async registered(name: string): Promise<string> {
+    const { clientId, clientSecret } = this.server.clients.machine;
+    const config = { issuer: this.server.issuer, grantType: 'client_credentials', clientId, scope: 'api' };
+    const input = { protocol: 'oauth2', name, config: { ...config, allowInsecureTransport: true } };
+    return this.withEngine(async (engine) => (await engine.register({ ...input, secret: { clientSecret } })).id);
+  }
+
   /** Token requests that the authorization server saw while `work` ran. */
   async tokenRequests(work: () => Promise<unknown>): Promise<number> {
     const before = (await this.server.requests()).length;
@@ -98,7 +111,7 @@ export class QueueWorld {
   /** The engine's database, opened by one more process: what the command does. */
   async withEngine<T>(work: (engine: CredentialEngine) => Promise<T>): Promise<T> {
     const masterKey = n8nDefaults({}, this.n8n.n8nFolder).masterKey() ?? Secret.of(randomBytes(32));
-    const engine = await CredentialEngine.open({ database: this.#database, masterKey });
+    const engine = await CredentialEngine.open({ database: this.#env.CREDLIFE_DATABASE, masterKey });
     try {
       return await work(engine);
     } finally {

@@ -1,21 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import type { Execution } from './n8n-server.ts';
 import { findTraces, tracesOf } from './traces.ts';
 import { chain, manualTrigger, node } from './workflow.ts';
 import { type Calls, World } from './world.ts';
 
+const started = Started.inSuite();
 let world: World;
 const secrets = new Map<string, string>();
 const executions: Execution[] = [];
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await started.add(World.start());
   secrets.set('the client secret', world.server.clients.rotating.clientSecret);
   await runEverything();
-});
-afterAll(async () => {
-  await world.stop();
 });
 
 /** All that a credential can meet in n8n: success, rejection, refusal, an edit, tests, and the node's own operations. */

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { CredentialSummary } from '../../src/client.ts';
+import { Started } from '../support/started.ts';
 import type { CredentialTestResult, Execution } from './n8n-server.ts';
 import { findTraces } from './traces.ts';
 import { chain, type CredentialReference, manualTrigger, node } from './workflow.ts';
@@ -9,6 +10,7 @@ const NODE_TYPE = 'n8n-nodes-credential-lifecycle.credentialLifecycle';
 const UNKNOWN_ID = 'cr_00000000000000000000';
 const UNKNOWN_KEY = `clk_${'0'.repeat(20)}_${'A'.repeat(43)}`;
 
+const started = Started.inSuite();
 let world: World;
 /** Entered in n8n by its owner; the stranger knows everything of it but its secret. */
 let victim: CredentialReference;
@@ -20,16 +22,13 @@ let managedKey: string;
 const executions: Execution[] = [];
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await started.add(World.start());
   victim = await world.lifecycleOAuth2();
   victimCalls = await world.calling(victim);
   expect(await victimCalls.run(1)).toMatchObject({ status: 200 });
   [victimId = ''] = await world.adoptedIds();
   managedId = await world.registered('Managed');
   managedKey = await keyFor(managedId);
-});
-afterAll(async () => {
-  await world.stop();
 });
 
 function keyFor(id: string | null): Promise<string> {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Started } from '../support/started.ts';
 import { CountingServer } from './counting-server.ts';
 import { installPackage } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
@@ -12,16 +13,13 @@ import { Calls } from './world.ts';
 const CLIENT_SECRET = `counted-${randomUUID()}`;
 const PAGE = readFileSync(path.resolve(__dirname, '../../docs/n8n.md'), 'utf8');
 
+const started = Started.inSuite();
 let n8n: N8nServer;
 let server: CountingServer;
 
 beforeAll(async () => {
-  server = await CountingServer.start();
-  n8n = await N8nServer.start({ packages: [installPackage()] });
-});
-afterAll(async () => {
-  await n8n.stop();
-  await server.stop();
+  server = await started.add(CountingServer.start());
+  n8n = await started.add(N8nServer.start({ packages: [installPackage()] }));
 });
 
 interface Case {
@@ -133,7 +131,7 @@ function credentialOf(clientId: string, confirms: boolean): Promise<CredentialRe
   });
 }
 
-async function started({
+async function runningOf({
   client = 'plain',
   query = '',
   confirms = false,
@@ -152,7 +150,7 @@ async function started({
 
 describe('token requests of OAuth2 (Lifecycle) in the HTTP Request node', () => {
   it.each(CASES)('$name: $token', async (given) => {
-    const world = await started(given);
+    const world = await runningOf(given);
     await given.run(world);
     expect(server.requestsOf(world.clientId).token).toBe(given.token);
     const wanted = given.succeeds === false ? 'error' : 'success';
@@ -162,7 +160,7 @@ describe('token requests of OAuth2 (Lifecycle) in the HTTP Request node', () => 
 
   it('keeps what a token endpoint echoes out of the execution data', async () => {
     for (const client of ['refused', 'broken']) {
-      const world = await started({ name: '', token: 1, client, run: together(1, 1) });
+      const world = await runningOf({ name: '', token: 1, client, run: together(1, 1) });
       const { body } = await world.calls.run(1);
       const { raw } = await world.calls.lastExecution();
       const basic = `${world.clientId}:${CLIENT_SECRET}`;

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 import { z } from 'zod/v4';
 import { n8nDefaults } from '../../src/n8n/instance.ts';
 import { eventually } from '../support/eventually.ts';
+import { Started } from '../support/started.ts';
 import type { Execution, StoredWorkflow } from './n8n-server.ts';
 import {
   ACCESS,
@@ -16,32 +17,25 @@ import {
   noOp,
   PATIENTLY,
   pausedAndResumed,
+  taking,
   TRIGGER,
   trigger,
 } from './triggered.ts';
-import { chain, node, type CredentialReference, type WorkflowNode } from './workflow.ts';
+import { chain, type CredentialReference } from './workflow.ts';
 import { errorOf, outputOf, World } from './world.ts';
 
 /** Tokens are short, so that they end while the test looks. */
 const TTL_MS = 4_000;
 const SLOWLY = 400_000;
 
+const started = Started.inSuite();
 let world: World;
 let access: CredentialReference;
 
 beforeAll(async () => {
-  world = await World.start({ accessTokenTtlMs: TTL_MS });
+  world = await started.add(World.start({ accessTokenTtlMs: TTL_MS }));
   access = await accessWith(world);
 });
-afterAll(async () => {
-  await world.stop();
-});
-
-/** Takes its time, with the execution running: n8n puts none of less than 65 s aside. */
-function taking(seconds: number): WorkflowNode {
-  const parameters = { resume: 'timeInterval', amount: seconds, unit: 'seconds' };
-  return { ...node({ name: 'Wait', type: 'n8n-nodes-base.wait', typeVersion: 1.1, parameters }), webhookId: 'waits' };
-}
 
 describe('a credential that ends and comes back', () => {
   it(

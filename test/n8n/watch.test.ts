@@ -1,11 +1,12 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod/v4';
 import { runCommand, startCommand, type Running } from '../cli/run-command.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { eventually } from '../support/eventually.ts';
 import { Receiver } from '../webhooks/receiver.ts';
+import { Started } from '../support/started.ts';
 import { GuardedService } from './guarded-service.ts';
 import { installPackage } from './installed-package.ts';
 import { N8nServer } from './n8n-server.ts';
@@ -16,6 +17,7 @@ const SECRET = 'a-watched-token-9f2c';
 const SCOPES = ['credential:list', 'credential:read'];
 const OWN = { endpointSource: 'tokenEndpoint', tokenEndpoint: 'https://as.example/token', clientId: 'own' };
 
+const started = Started.inSuite();
 const folder = temporaryFolder();
 let n8n: N8nServer;
 let service: GuardedService;
@@ -25,9 +27,11 @@ let headerAuth: CredentialReference;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  service = await GuardedService.start();
+  started.later(folder.dispose);
+  service = await started.add(GuardedService.start());
   receiver = await Receiver.start();
-  n8n = await N8nServer.start({ packages: [installPackage()] });
+  started.later(() => receiver.kill());
+  n8n = await started.add(N8nServer.start({ packages: [installPackage()] }));
   service.token = SECRET;
   grafana = await n8n.createCredential('grafanaApi', 'Dashboards', { apiKey: SECRET, baseUrl: service.url });
   headerAuth = await n8n.createCredential('httpHeaderAuth', 'Some header', { name: 'x-key', value: SECRET });
@@ -35,12 +39,6 @@ beforeAll(async () => {
   env = { CREDLIFE_N8N_URL: n8n.url, CREDLIFE_N8N_API_KEY_FILE: keyFile('key', await n8n.createApiKey(SCOPES)) };
   await credlife(['init']);
   await credlife(['webhook', 'add', receiver.url, '--types', 'health.failed', 'health.recovered']);
-});
-afterAll(async () => {
-  await receiver.kill();
-  await service.stop();
-  await n8n.stop();
-  folder.dispose();
 });
 
 function keyFile(name: string, key: string): string {

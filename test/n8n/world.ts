@@ -8,6 +8,7 @@ import { n8nDefaults } from '../../src/n8n/instance.ts';
 import type { ServerRequest } from '../../src/sandbox/request-log.ts';
 import { Secret } from '../../src/secret.ts';
 import { type AuthorizationServer, startAuthorizationServer } from '../servers/authorization-server.ts';
+import { Started } from '../support/started.ts';
 import { installPackage } from './installed-package.ts';
 import { type Execution, type HttpAnswer, N8nServer, type StoredWorkflow } from './n8n-server.ts';
 import { chain, type CredentialReference, httpRequest, splitOut, webhook, type WorkflowNode } from './workflow.ts';
@@ -17,24 +18,29 @@ export class World {
   readonly server: AuthorizationServer;
   #n8n: N8nServer;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #started: Started;
 
-  private constructor(n8n: N8nServer, server: AuthorizationServer, env: Readonly<Record<string, string>>) {
+  private constructor(
+    n8n: N8nServer,
+    server: AuthorizationServer,
+    env: Readonly<Record<string, string>>,
+    started: Started,
+  ) {
     this.#n8n = n8n;
     this.server = server;
     this.#env = env;
+    this.#started = started;
+    started.later(() => this.#n8n.stop());
   }
 
   /** Tokens live an hour unless told otherwise, so that nothing but the tests asks for new ones. */
   static async start(options: WorldOptions = {}): Promise<World> {
     const { env = {}, accessTokenTtlMs = 3_600_000, reuseGraceMs } = options;
     const grace = reuseGraceMs === undefined ? {} : { reuseGraceMs };
-    const server = await startAuthorizationServer({ accessTokenTtlMs, ...grace });
-    try {
-      return new World(await N8nServer.start({ packages: [installPackage()], env }), server, env);
-    } catch (error) {
-      await server.stop();
-      throw error;
-    }
+    return Started.together(async (started) => {
+      const server = await started.add(startAuthorizationServer({ accessTokenTtlMs, ...grace }));
+      return new World(await N8nServer.start({ packages: [installPackage()], env }), server, env, started);
+    });
   }
 
   get n8n(): N8nServer {
@@ -49,8 +55,7 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    await this.n8n.stop();
-    await this.server.stop();
+    await this.#started.stop();
   }
 
   /** The form of OAuth2 (Lifecycle), filled in. Each scope order is a credential of its own for the engine. */

@@ -137,8 +137,10 @@ describe('OAuth2 (Lifecycle) of the built package', () => {
     expect(succeeded.parse(results[0])).toHaveLength(1);
     expect(failed.parse(results[1])[0]?.error.message).toContain('[ERR_');
   });
+});
 
-  it.each([
+describe('the test of the built OAuth2 (Lifecycle)', () => {
+  const UNSAVED: readonly [string, object, object][] = [
     ['the right secret', {}, { status: 'OK', message: expect.any(String) }],
     [
       'a wrong secret',
@@ -151,10 +153,22 @@ describe('OAuth2 (Lifecycle) of the built package', () => {
       { allowInsecureTransport: false },
       { status: 'Error', message: expect.stringContaining('allowInsecureTransport') },
     ],
-  ])('has a test that answers to unsaved values with %s', async (_what, changes, expected) => {
-    const { results } = await host.run([{ do: 'test', type, values: entered(changes) }]);
-    expect(results[0]).toEqual(expected);
+  ];
+  let answers: readonly unknown[];
+
+  beforeAll(async () => {
+    const tester = new PackageHost();
+    const steps = UNSAVED.map(([, changes]) => ({ do: 'test', type, values: entered(changes) }) as const);
+    answers = (await tester.run(steps)).results;
+    tester.remove();
   });
+
+  it.each(UNSAVED.map(([what, , expected], index) => [what, index, expected] as const))(
+    'answers to unsaved values with %s',
+    (_what, index, expected) => {
+      expect(answers[index]).toEqual(expected);
+    },
+  );
 });
 
 describe('the engine of the built package', () => {

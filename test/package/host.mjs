@@ -6,7 +6,8 @@ import process from 'node:process';
 import { text } from 'node:stream/consumers';
 
 const require = createRequire(import.meta.url);
-const { PackageDirectoryLoader } = require('n8n-core');
+// Its file, not the package around it: what n8n-core else is takes as long to load as all the rest.
+const { PackageDirectoryLoader } = require('n8n-core/dist/nodes-loader/package-directory-loader.js');
 
 /**
  * @typedef {Record<string, any>} Values

@@ -63,8 +63,11 @@ export class OidcServer {
     return new OidcServer(child, issuer);
   }
 
-  /** `denyNext`: the person says no; `dropAnswers`: so many answers of the token endpoint are lost; `delayMs`: it is slow. */
-  set(faults: { denyNext?: boolean; dropAnswers?: number; delayMs?: number }): Promise<unknown> {
+  /**
+   * `denyNext`: the person says no; `dropAnswers`: so many answers of the token endpoint are lost; `holdNext`: its next request
+   * is not looked at before `release`.
+   */
+  set(faults: { denyNext?: boolean; dropAnswers?: number; holdNext?: boolean }): Promise<unknown> {
     return this.#ask('set', faults);
   }
 
@@ -75,6 +78,10 @@ export class OidcServer {
   /** Token requests that have arrived and are not looked at yet. */
   async waiting(): Promise<number> {
     return Number(await this.#ask('waiting'));
+  }
+
+  async release(): Promise<void> {
+    await this.#ask('release');
   }
 
   async isActive(token: string): Promise<boolean> {

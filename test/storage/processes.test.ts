@@ -23,10 +23,11 @@ afterEach(() => {
   folder.dispose();
 });
 
-describe.each<[string, () => string]>([
-  ['SQLite', () => join(folder.path, 'c.db')],
-  ['PostgreSQL', () => server.freshUrl()],
-])('several processes on one %s database', (_driver, databaseOf) => {
+// A claim passes all that was claimed before it, and nothing is given back here: with small helpings SQLite does little else.
+describe.each<[string, number, () => string]>([
+  ['SQLite', 200, () => join(folder.path, 'c.db')],
+  ['PostgreSQL', 50, () => server.freshUrl()],
+])('several processes on one %s database', (_driver, limit, databaseOf) => {
   it(
     'lose none of two times 1,000 additions to one record',
     async () => {
@@ -55,7 +56,7 @@ describe.each<[string, () => string]>([
           ),
         );
       }
-      const job = { job: 'claimDue', database, now: NOW.toISOString(), limit: 50 };
+      const job = { job: 'claimDue', database, now: NOW.toISOString(), limit };
       const workers = await Promise.all(['a', 'b', 'c', 'd'].map((owner) => runWorker({ ...job, owner })));
       const claimed = workers.map((lines) => lines.flatMap((line) => line['claimed'] as string[]));
       expect(claimed.flat()).toHaveLength(DUE);

@@ -8,6 +8,8 @@ interface Timer {
 
 /** A store answers a write a turn after it was asked for, and what it answers may ask for the next one. */
 const TURNS = 12;
+/** What fires at the end of a leap starts again what has passed. */
+const TURNS_OF_A_LEAP = 40;
 
 async function atRest(): Promise<void> {
   for (let turns = 0; turns < TURNS; turns += 1) await turn();
@@ -42,6 +44,23 @@ export class SteppedClock implements Clock {
       await atRest();
     }
     this.#nowMs = endMs;
+  }
+
+  /** Leaps, as after a host's sleep: each timer that is passed fires once, at the end. Months cost little. */
+  async leap(ms: number): Promise<void> {
+    this.#nowMs += ms;
+    await this.rest();
+  }
+
+  /** Lets what is due come to rest. */
+  async rest(): Promise<void> {
+    for (let turns = 0; turns < TURNS_OF_A_LEAP; turns += 1) {
+      for (const timer of [...this.#timers].filter(({ dueMs }) => dueMs <= this.#nowMs)) {
+        // One that fired before it may have cancelled it.
+        if (this.#timers.delete(timer)) timer.callback();
+      }
+      await turn();
+    }
   }
 
   #next(endMs: number): Timer | undefined {

@@ -34,6 +34,8 @@ const LOST_STATES = ['valid.degraded', 'expired.needsUser'];
 const AMBIGUOUS = 'ERR_OAUTH2_AMBIGUOUS_REFRESH';
 /** A journal row is written before its request leaves, and a stopped process may lie between the two. */
 const MAX_HOLD_MS = 10_000;
+/** A journal row and the server's line about the same request may differ by this much. */
+const CLOCK_MS = 50;
 
 /** @param {Seen} credential */
 export const isLost = ({ state, code }) => LOST_STATES.includes(state) && code !== null;
@@ -60,7 +62,7 @@ function judgeRepeats({ log, credentials, journal, blows, graces }) {
     const where = `${entry.tokenId} of ${entry.familyId} by ${entry.presenter} (use ${entry.use}, ${entry.sinceFirstUseMs} ms after the first)`;
     const wasHeld = blows.some(
       ({ name, until, signal }) =>
-        signal === 'SIGSTOP' && name === entry.presenter && until <= at + 50 && at - until < MAX_HOLD_MS,
+        signal === 'SIGSTOP' && name === entry.presenter && until <= at + CLOCK_MS && at - until < MAX_HOLD_MS,
     );
     if (entry.successorWasUsed && !wasHeld && !isEnded(entry))
       findings.push(`a superseded token was presented: ${where}`);
@@ -83,7 +85,7 @@ const isEnded = ({ verdict }) => verdict === 'familyEnded';
 function explains({ spentAt, sentAt }, at) {
   if (spentAt === null || sentAt === null) return false;
   const heldMs = at - Date.parse(sentAt);
-  return heldMs > -50 && heldMs < MAX_HOLD_MS;
+  return heldMs > -CLOCK_MS && heldMs < MAX_HOLD_MS;
 }
 
 /**
@@ -109,13 +111,15 @@ function storyOf(credential, journal) {
  * help that.
  * @param {Seen | undefined} credential
  * @param {JournalRow[]} journal
+ * @param {number} [until] when the grant ended, in ms: a holder that was stopped may have told of its success after that
  */
-function wasStruckAgain(credential, journal) {
-  const attempts = journal
-    .filter(
-      ({ credentialId, generation }) => credentialId === credential?.id && generation === credential.generation + 1,
-    )
+function wasStruckAgain(credential, journal, until = Number.POSITIVE_INFINITY) {
+  const own = journal
+    .filter(({ credentialId }) => credentialId === credential?.id)
     .toSorted((a, b) => (a.fence ?? 0) - (b.fence ?? 0));
+  const sent = own.filter(({ sentAt }) => sentAt !== null && Date.parse(sentAt) <= until + CLOCK_MS);
+  const struck = Number.isFinite(until) ? sent.at(-1)?.generation : (credential?.generation ?? 0) + 1;
+  const attempts = own.filter(({ generation }) => generation === struck);
   const blows = attempts.filter(
     ({ phase, sentAt }, index) =>
       phase === 'sent' || phase === 'claimed' || (sentAt !== null && index < attempts.length - 1),
@@ -136,7 +140,7 @@ function judgeLosses({ log, families, credentials, journal, blows, graces }) {
     const where = `${family.familyId} at grace ${graces[family.clientId]} ms, first use by ${first?.presenter} at ${first?.at} (${first?.fault ?? 'no fault'}), again ${reuse?.sinceFirstUseMs} ms later by ${reuse?.presenter}`;
     const credential = credentials.find(({ familyId }) => familyId === family.familyId);
     if ((graces[family.clientId] ?? 0) > 0) {
-      if (!wasStruckAgain(credential, journal))
+      if (!wasStruckAgain(credential, journal, reuse && Date.parse(reuse.at)))
         findings.push(`a grant was lost in spite of a grace window: ${where}; ${storyOf(credential, journal)}`);
     } else if (!first || !wasCutOff(first, blows))
       findings.push(`a grant was lost although its answer arrived: ${where}`);
@@ -227,6 +231,10 @@ export function figures({ log, families, credentials, journal, graces }) {
     const own = new Set(families.filter((family) => family.clientId === clientId).map(({ familyId }) => familyId));
     const lost = credentials.filter((credential) => own.has(credential.familyId) && isLost(credential));
     const ids = new Set(credentials.filter(({ familyId }) => own.has(familyId)).map(({ id }) => id));
+    const endOf = (/** @type {Seen} */ { familyId }) => {
+      const endedAt = families.find((family) => family.familyId === familyId)?.endedAt;
+      return endedAt ? Date.parse(endedAt) : undefined;
+    };
     const takenOverMs = interruptions(journal, ids).toSorted((a, b) => a - b);
     return {
       graceMs,
@@ -241,7 +249,7 @@ export function figures({ log, families, credentials, journal, graces }) {
       presentedOutsideGrace: count(entries, 'reuseDetected') + count(entries, 'familyEnded'),
       answersSpoiled: entries.filter(({ fault, verdict }) => fault !== null && verdict === 'rotated').length,
       lost: lost.length,
-      lostToSeveralBlows: lost.filter((credential) => wasStruckAgain(credential, journal)).length,
+      lostToSeveralBlows: lost.filter((credential) => wasStruckAgain(credential, journal, endOf(credential))).length,
       lostThoughAlive: givenUp({ credentials: lost, families }).length,
       lostSaysAmbiguous: lost.filter(({ code }) => code === AMBIGUOUS).length,
     };

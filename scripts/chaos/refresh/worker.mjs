@@ -72,7 +72,6 @@ async function watch() {
 function tellError(error) {
   if (!(error instanceof Error && 'code' in error)) tell({ error: String(error) });
   else if (error.code === 'ERR_INTERNAL') tell({ error: `ERR_INTERNAL ${JSON.stringify(error.cause)}` });
-  else if (error.code === 'ERR_STORE_UNAVAILABLE') tell({ error: `ERR_STORE_UNAVAILABLE: ${error.message}` });
   else tell({ error: error.code });
 }
 

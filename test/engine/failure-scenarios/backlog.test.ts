@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { TestClock } from '../../support/clock.ts';
 import { openEngine, temporaryFolder } from '../../support/engine.ts';
@@ -9,10 +8,12 @@ import { Endpoint, endpointEntry, tokens, type SeenRequest } from '../support/en
 const OVERDUE = 5_000;
 const DYING = 10;
 const DEAD = 1_000;
+/** Registered together, so that they are written together. */
+const AT_ONCE = 100;
 /** At one endpoint. */
 const AT_A_TIME = 8;
 
-const folder = temporaryFolder(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+const folder = temporaryFolder();
 let endpoint: Endpoint;
 /** In the order in which the server was asked. */
 const asked: number[] = [];
@@ -47,9 +48,12 @@ test('F19 a process that starts with 5,000 overdue credentials asks for each onc
   const clock = new TestClock();
   const before = await openEngine(folder.path, { ports: { clock } });
   const index = new Map<string, number>();
-  for (let place = 0; place < OVERDUE; place += 1) {
+  const register = async (place: number): Promise<void> => {
     const config = { scope: `n${String(place)}` };
     index.set((await before.register({ ...endpointEntry(endpoint, { config }), test: false })).id, place);
+  };
+  for (let place = 0; place < OVERDUE; place += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, offset) => register(place + offset)));
   }
   await before.close();
 

@@ -43,10 +43,9 @@ async function open(options: Partial<EngineOptions> = {}): Promise<CredentialEng
 /** Credentials whose tokens have ended, at an endpoint that writes down when it is asked. */
 async function expired(count: number): Promise<string[]> {
   const engine = await open();
-  const ids: string[] = [];
-  for (let index = 0; index < count; index += 1) {
-    ids.push((await engine.register(endpointEntry(endpoint, { config: { clientId: `client-${String(index)}` } }))).id);
-  }
+  const register = async (index: number): Promise<string> =>
+    (await engine.register(endpointEntry(endpoint, { config: { clientId: `client-${String(index)}` } }))).id;
+  const ids = await Promise.all(Array.from({ length: count }, (_, index) => register(index)));
   await engine.close();
   engines.length = 0;
   database = openDatabase(folder.path);

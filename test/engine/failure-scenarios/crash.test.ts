@@ -64,6 +64,7 @@ test('F11 kill -9 between claim and request costs nothing: the next holder makes
   victim.ask('refresh', id).catch(() => undefined);
   await eventually(() => database.lastAttempt(id)?.phase === 'claimed' && endpoint.requests.length > 0);
   await victim.kill();
+  clock.advance(6_000);
   answersDiscovery = true;
   expect(await engine.refresh(id)).toMatchObject({ state: 'valid.fresh', generation: 1 });
   expect(endpoint.requests.filter(({ path }) => path === '/token')).toHaveLength(1);

@@ -1,6 +1,7 @@
 import type { CredentialEngine } from '../../../src/engine.ts';
 import { systemFetch, type Fetch } from '../../../src/ports.ts';
 import { OidcServer } from '../../servers/oidc.ts';
+import { TestClock } from '../../support/clock.ts';
 import { openEngine, temporaryFolder } from '../../support/engine.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openDatabase, type SeenDatabase } from '../support/database.ts';
@@ -9,6 +10,7 @@ import { PEOPLES_CLIENTS, personsEntry, walkThrough } from '../support/sign-in.t
 
 let server: OidcServer;
 let folder: ReturnType<typeof temporaryFolder>;
+let clock: TestClock;
 let engine: CredentialEngine;
 let other: CredentialEngine;
 let database: SeenDatabase;
@@ -32,20 +34,23 @@ afterAll(async () => {
 beforeEach(async () => {
   folder = temporaryFolder();
   issued = [];
-  engine = await openEngine(folder.path, { ports: { fetch } });
-  other = await openEngine(folder.path, { ports: { fetch } });
+  clock = new TestClock();
+  engine = await openEngine(folder.path, { ports: { clock, fetch } });
+  other = await openEngine(folder.path, { ports: { clock, fetch } });
   database = openDatabase(folder.path);
 });
 
 afterEach(async () => {
-  await server.set({ delayMs: 0, dropAnswers: 0 });
+  await server.set({ holdNext: false, dropAnswers: 0 });
+  await server.release();
   await engine.close();
   await other.close();
   database.close();
   folder.dispose();
 });
 
-const SLOW_MS = 1_500;
+/** Longer than a dead process keeps its claim. */
+const LEASE_MS = 6_000;
 jest.setTimeout(30_000);
 
 async function signedIn(): Promise<string> {
@@ -54,14 +59,18 @@ async function signedIn(): Promise<string> {
   return id;
 }
 
-/** Makes the work's token request wait at the server; the next one is answered at once. */
-async function heldUp<T>(work: () => Promise<T>): Promise<{ outcome: Promise<T> }> {
-  await server.set({ delayMs: SLOW_MS });
+/** Makes the work's token request wait at the server until `end`; the next one is answered at once. */
+async function heldUp<T>(work: () => Promise<T>): Promise<{ end: () => Promise<T> }> {
+  await server.set({ holdNext: true });
   const outcome = work();
   outcome.catch(() => undefined);
   await eventually(async () => (await server.waiting()) === 1);
-  await server.set({ delayMs: 0 });
-  return { outcome };
+  return {
+    end: async () => {
+      await server.release();
+      return outcome;
+    },
+  };
 }
 
 describe.each<[string, () => CredentialEngine]>([
@@ -74,7 +83,7 @@ describe.each<[string, () => CredentialEngine]>([
     const refreshing = await heldUp(() => by().refresh(id));
     expect((await engine.reauthorize(id, { callbackUrl })).credential).toMatchObject({ generation: 2 });
     const granted = issued.at(-1)?.access_token ?? '';
-    await refreshing.outcome;
+    await refreshing.end();
     // The refresh was answered, later than the sign-in.
     expect([issued.length, issued.at(-1)?.access_token === granted]).toEqual([3, false]);
     expect(await engine.get(id)).toMatchObject({ state: 'valid.fresh', reason: 'authorized', generation: 2 });
@@ -88,7 +97,7 @@ describe.each<[string, () => CredentialEngine]>([
     const refreshing = await heldUp(() => by().refresh(id));
     await server.endRefreshToken(issued[0]?.refresh_token ?? '');
     await engine.reauthorize(id, { callbackUrl });
-    await refreshing.outcome;
+    await refreshing.end();
     expect((await server.requests()).at(-1)).toMatchObject({ grantType: 'refresh_token', error: 'invalid_grant' });
     expect(await engine.get(id)).toMatchObject({ state: 'valid.fresh', reason: 'authorized', failure: null });
     const { events } = await engine.readEvents(0);
@@ -113,7 +122,7 @@ it('F08 what a sign-in brings after a revocation is revoked at the server and no
   const callbackUrl = await walkThrough(engine, id);
   const answer = await heldUp(() => engine.reauthorize(id, { callbackUrl }));
   await other.revoke(id);
-  await expect(answer.outcome).rejects.toMatchObject({ code: 'ERR_CREDENTIAL_REVOKED' });
+  await expect(answer.end()).rejects.toMatchObject({ code: 'ERR_CREDENTIAL_REVOKED' });
   expect(issued).toHaveLength(1);
   expect(await server.isActive(issued[0]?.access_token ?? '')).toBe(false);
   expect(await server.isActive(issued[0]?.refresh_token ?? '')).toBe(false);
@@ -126,6 +135,8 @@ describe('a process is killed in a sign-in', () => {
     const victim = await EngineProcess.start(folder.path);
     await heldUp(() => victim.ask('reauthorize', id, { callbackUrl }));
     await victim.kill();
+    await server.release();
+    clock.advance(LEASE_MS);
   }
 
   it('F13 between callback and save: the code is spent, and that is what is said', async () => {
@@ -145,7 +156,7 @@ describe('a process is killed in a sign-in', () => {
   it('F13 a keeper finds it by itself', async () => {
     const { id } = await engine.register(personsEntry(server));
     await killedInExchange(id, await walkThrough(engine, id));
-    const keeper = await openEngine(folder.path, { keeper: true });
+    const keeper = await openEngine(folder.path, { ports: { clock }, keeper: true });
     await eventually(async () => (await keeper.get(id)).reason === 'authorizationInterrupted');
     await keeper.close();
   });
@@ -164,6 +175,7 @@ describe('a process is killed in a sign-in', () => {
       BEGIN SELECT RAISE(ABORT, 'no room'); END`);
     await expect(engine.reauthorize(id, { callbackUrl })).rejects.toMatchObject({ name: 'StorageError' });
     await engine.close();
+    clock.advance(LEASE_MS);
     database.execute('DROP TRIGGER stop');
     expect(await other.use(id)).toMatchObject({
       headers: { authorization: `Bearer ${issued[0]?.access_token ?? ''}` },

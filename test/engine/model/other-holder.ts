@@ -15,23 +15,23 @@ import { KeyRing } from '../../../src/vault/key-ring.ts';
 import { Vault } from '../../../src/vault/vault.ts';
 import { MASTER_KEY } from '../../support/engine.ts';
 import type { ScriptedDriver } from './scripted-driver.ts';
-import type { SteppedClock } from './stepped-clock.ts';
+import type { ModelClock } from './model-clock.ts';
 
 /** Another process on the same database: it holds claims, settles records, and reads what is stored. */
 export class OtherHolder {
   readonly #stores: Stores;
   readonly #vault: Vault;
-  readonly #clock: SteppedClock;
+  readonly #clock: ModelClock;
   readonly #driver: ScriptedDriver;
 
-  private constructor(stores: Stores, vault: Vault, clock: SteppedClock, driver: ScriptedDriver) {
+  private constructor(stores: Stores, vault: Vault, clock: ModelClock, driver: ScriptedDriver) {
     this.#stores = stores;
     this.#vault = vault;
     this.#clock = clock;
     this.#driver = driver;
   }
 
-  static async open(database: string, clock: SteppedClock, driver: ScriptedDriver): Promise<OtherHolder> {
+  static async open(database: string, clock: ModelClock, driver: ScriptedDriver): Promise<OtherHolder> {
     const stores = openSqlite(database, clock);
     const ports = { clock, random: systemRandom };
     const keyRing = await KeyRing.open(stores.records, MASTER_KEY, ports);

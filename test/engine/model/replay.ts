@@ -8,12 +8,12 @@ import { rejectionOf } from '../../support/codes.ts';
 import type { OtherHolder } from './other-holder.ts';
 import { stateOf, type DoneEvent, type ModelEvent, type ModelPath, type ModelStep } from './paths.ts';
 import { LIFE_MS, type ScriptedDriver } from './scripted-driver.ts';
-import type { SteppedClock } from './stepped-clock.ts';
+import type { ModelClock } from './model-clock.ts';
 import { operationsOf } from './walk.ts';
 
 export interface World {
   readonly engine: CredentialEngine;
-  readonly clock: SteppedClock;
+  readonly clock: ModelClock;
   readonly driver: ScriptedDriver;
   readonly other: OtherHolder;
   /** Runs what is due, as a keeper does, and ends when nothing is. */

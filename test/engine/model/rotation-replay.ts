@@ -21,13 +21,13 @@ import {
   type RotationModelPath,
   type RotationModelStep,
 } from './rotation-paths.ts';
-import type { SteppedClock } from './stepped-clock.ts';
+import type { ModelClock } from './model-clock.ts';
 import { operationsOf, type Snapshot } from './walk.ts';
 import type { Interventions } from './watched-store.ts';
 
 export interface RotationWorld {
   readonly engine: CredentialEngine;
-  readonly clock: SteppedClock;
+  readonly clock: ModelClock;
   readonly driver: RotatingDriver;
   readonly other: OtherHolder;
   readonly interventions: Interventions;

@@ -4,10 +4,11 @@ import type { RotationOverlap } from '../../../src/protocols/protocol.ts';
 import type { JsonObject } from '../../../src/json.ts';
 import { Secret } from '../../../src/secret.ts';
 import { RotationTargetDriver, type Point } from '../../servers/rotation-target/driver.ts';
-import { RotationTarget } from '../../servers/rotation-target/target.ts';
+import { RotationTargets, type RotationTarget } from '../../servers/rotation-target/target.ts';
 import { TestClock } from '../../support/clock.ts';
 import { openEngine, temporaryFolder } from '../../support/engine.ts';
 import { eventually } from '../../support/eventually.ts';
+import { HastyClock } from '../../support/hasty-clock.ts';
 import { openDatabase } from '../support/database.ts';
 import { RotationProcess } from './rotation-process.ts';
 
@@ -20,6 +21,7 @@ const POINTS = ['create', 'set', 'test', 'finish'].flatMap((step): Point[] => [
 
 const PENDING = `documents WHERE kind = 'revocation'`;
 
+const targets = new RotationTargets();
 let folder: ReturnType<typeof temporaryFolder>;
 let clock: TestClock;
 let target: RotationTarget;
@@ -27,10 +29,13 @@ let engine: CredentialEngine;
 let passwords = 0;
 let open: (keeper: boolean) => Promise<CredentialEngine>;
 
-async function start(overlap: RotationOverlap, rotationGraceMs = 86_400_000): Promise<string> {
+async function start(
+  overlap: RotationOverlap,
+  { rotationGraceMs = 86_400_000, isWatched = false }: { rotationGraceMs?: number; isWatched?: boolean } = {},
+): Promise<string> {
   folder = temporaryFolder();
-  clock = new TestClock();
-  target = await RotationTarget.start({ overlap, ...LOCKOUT });
+  clock = isWatched ? new TestClock() : new HastyClock();
+  target = await targets.start({ overlap, ...LOCKOUT });
   const own = {
     secretOf: (value: JsonObject) => Secret.of(value),
     refused: () => new ConfigurationError('ERR_ROTATION_CANDIDATE_REFUSED', 'The target refuses it.'),
@@ -55,13 +60,14 @@ async function start(overlap: RotationOverlap, rotationGraceMs = 86_400_000): Pr
 
 afterEach(async () => {
   await engine.close();
-  await target.stop();
   folder.dispose();
 });
 
+afterAll(() => targets.stop());
+
 /** A process rotates the credential, stands at the point, and is killed there. Then this process goes on. */
-async function killAt(id: string, point: Point): Promise<void> {
-  const victim = await RotationProcess.start(folder.path, point, { keeper: point.endsWith('retire') });
+async function killAt(id: string, point: Point, isWatched = false): Promise<void> {
+  const victim = await RotationProcess.start(folder.path, point, { keeper: point.endsWith('retire'), isWatched });
   victim.tell('rotate', id);
   await victim.reached();
   await victim.kill();
@@ -117,7 +123,7 @@ test.each<[RotationOverlap, Point]>([
 ])(
   'F46 a process that is killed with overlap %s %s leaves the old secret on the list',
   async (overlap, point) => {
-    const id = await start(overlap, 0);
+    const id = await start(overlap, { rotationGraceMs: 0 });
     await killAt(id, point);
     expect((await engine.get(id)).rotation).toMatchObject({ state: 'idle', canRollBack: false });
     const keeper = await open(true);
@@ -135,19 +141,20 @@ test.each<[RotationOverlap, Point]>([
 );
 
 test('F44 two processes that use it all the time get only what is accepted at that instant', async () => {
-  const id = await start('none');
-  const callers = [await RotationProcess.start(folder.path, null), await RotationProcess.start(folder.path, null)];
-  const answers = callers.map((caller) => caller.answer('poll'));
-  for (const caller of callers) {
-    const polled = caller.polled();
-    caller.tell('poll', id, target.url, 3);
+  const id = await start('none', { isWatched: true });
+  const caller = () => RotationProcess.start(folder.path, null, { isWatched: true });
+  const callers = await Promise.all([caller(), caller()]);
+  const answers = callers.map((each) => each.answer('poll'));
+  for (const each of callers) {
+    const polled = each.polled();
+    each.tell('poll', id, target.url, 3);
     await polled;
   }
   await engine.rotate(id);
-  await killAt(id, 'after set');
+  await killAt(id, 'after set', true);
   expect(await Promise.all(answers)).toEqual([
     { wrong: [], values: 3 },
     { wrong: [], values: 3 },
   ]);
-  for (const caller of callers) await caller.close();
+  for (const each of callers) await each.close();
 }, 60_000);

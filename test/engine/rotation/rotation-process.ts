@@ -21,14 +21,14 @@ export class RotationProcess {
     this.#child = child;
   }
 
-  /** @param holdAt where it stays for good */
+  /** @param holdAt where it stays for good; `isWatched`: others use the credential while it rotates */
   static async start(
     folder: string,
     holdAt: Point | null,
-    options: { keeper?: boolean } = {},
+    { keeper = false, isWatched = false }: { keeper?: boolean; isWatched?: boolean } = {},
   ): Promise<RotationProcess> {
     const database = join(folder, 'credentials.db');
-    const settings = { database, masterKey: MASTER_KEY.toString('hex'), keeper: options.keeper ?? false, holdAt };
+    const settings = { database, masterKey: MASTER_KEY.toString('hex'), keeper, holdAt, isWatched };
     const entry = resolve(__dirname, '../../servers/rotation-target/engine-process.ts');
     const child = fork(entry, [JSON.stringify(settings)], {
       execArgv: ['--disable-warning=ExperimentalWarning'],

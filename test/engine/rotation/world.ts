@@ -1,6 +1,6 @@
 import type { CredentialEngine, EngineOptions, RegisterInput } from '../../../src/engine.ts';
 import type { RotationDriver, RotationOverlap } from '../../../src/protocols/protocol.ts';
-import { TestClock } from '../../support/clock.ts';
+import { HastyClock } from '../../support/hasty-clock.ts';
 import { openEngine, temporaryFolder } from '../../support/engine.ts';
 import { openDatabase, type SeenDatabase } from '../support/database.ts';
 import { Target, TargetDriver } from './target.ts';
@@ -8,7 +8,7 @@ import { Target, TargetDriver } from './target.ts';
 /** An engine on a database of its own, and the other side that it rotates secrets at. */
 export class RotationWorld {
   readonly folder = temporaryFolder();
-  readonly clock = new TestClock();
+  readonly clock = new HastyClock();
   readonly target: Target;
   readonly #engines: CredentialEngine[] = [];
   #database: SeenDatabase | null = null;

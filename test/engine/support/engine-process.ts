@@ -39,15 +39,17 @@ export class EngineProcess {
     this.#child = child;
   }
 
+  /** `aheadMs`: how far its clocks are ahead of the others'. */
   static async start(
     folder: string,
-    options: { keeper?: boolean; budgets?: EngineOptions['budgets'] } = {},
+    options: { keeper?: boolean; budgets?: EngineOptions['budgets']; aheadMs?: number } = {},
   ): Promise<EngineProcess> {
     const settings = {
       database: join(folder, 'credentials.db'),
       masterKey: MASTER_KEY.toString('hex'),
       keeper: options.keeper ?? false,
       budgets: options.budgets ?? [],
+      aheadMs: options.aheadMs ?? 0,
     };
     const child = fork(join(__dirname, 'engine-process.mjs'), [JSON.stringify(settings)], {
       execArgv: [],

@@ -8,9 +8,10 @@ import Provider from 'oidc-provider';
 
 const { clients, tls, features = {}, ttlSeconds = 60, requireNonce = false } = JSON.parse(process.argv[2]);
 const RESOURCE = 'urn:api';
-const faults = { denyNext: false, dropAnswers: 0, delayMs: 0 };
+const faults = { denyNext: false, dropAnswers: 0, holdNext: false };
 const requests = [];
-let waiting = 0;
+/** Token requests that are held, each by what lets it go on. */
+const held = [];
 
 let listener = (_request, response) => response.end();
 const secure = tls && { ...tls, requestCert: true, rejectUnauthorized: false };
@@ -169,10 +170,9 @@ listener = async (request, response) => {
     await interact(request, response);
     return;
   }
-  if (pathname === '/token' && faults.delayMs > 0) {
-    waiting += 1;
-    await new Promise((resolve) => setTimeout(resolve, faults.delayMs));
-    waiting -= 1;
+  if (pathname === '/token' && faults.holdNext) {
+    faults.holdNext = false;
+    await new Promise((resolve) => held.push(resolve));
   }
   await answer(request, response);
 };
@@ -184,7 +184,10 @@ function hashOf(pem) {
 const verbs = {
   set: (changes) => void Object.assign(faults, changes),
   requests: () => requests,
-  waiting: () => waiting,
+  waiting: () => held.length,
+  release: () => {
+    for (const goOn of held.splice(0)) goOn();
+  },
   /** Whether the server still knows a token, opaque as it is. */
   isActive: async (token) => {
     for (const model of [provider.AccessToken, provider.ClientCredentials, provider.RefreshToken]) {

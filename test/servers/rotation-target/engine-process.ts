@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type * as index from '../../../src/index.ts';
+import type * as builtPorts from '../../../src/ports.ts';
 import type { JsonObject } from '../../../src/json.ts';
 import { RotationTargetDriver, type Point } from './driver.ts';
 
@@ -12,13 +13,16 @@ const { CredentialEngine, ConfigurationError, Secret } = require('../../../dist/
   'CredentialEngine' | 'ConfigurationError' | 'Secret'
 >;
 
+const { systemClock } = require('../../../dist/src/ports.js') as Pick<typeof builtPorts, 'systemClock'>;
+
 interface Settings {
   readonly database: string;
   readonly masterKey: string;
   readonly keeper: boolean;
   readonly holdAt: Point | null;
+  readonly isWatched: boolean;
 }
-const { database, masterKey, keeper, holdAt } = JSON.parse(process.argv[2] ?? '{}') as Settings;
+const { database, masterKey, keeper, holdAt, isWatched } = JSON.parse(process.argv[2] ?? '{}') as Settings;
 
 const own = {
   secretOf: (value: JsonObject) => Secret.of(value),
@@ -30,7 +34,13 @@ const reached = async (point: Point): Promise<void> => {
   process.send?.({ reached: point });
   await new Promise(() => undefined);
 };
+/** Where nobody uses the credential meanwhile, a secret that is replaced need not settle so long. */
+const hastyClock: builtPorts.Clock = {
+  ...systemClock,
+  schedule: (delayMs, callback, options) => systemClock.schedule(delayMs === 50 ? 5 : delayMs, callback, options),
+};
 const engine = await CredentialEngine.open({
+  ports: { clock: isWatched ? systemClock : hastyClock },
   database,
   masterKey: Buffer.from(masterKey, 'hex'),
   keeper,

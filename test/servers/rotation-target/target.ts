@@ -9,29 +9,38 @@ export interface Inspection {
   readonly logins: readonly Login[];
 }
 
-/** A target of rotations in a process of its own. */
+/** A target of rotations, with accounts of its own, in the process of a `RotationTargets`. */
 export class RotationTarget {
   readonly url: string;
-  readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, url: string) {
-    this.#child = child;
+  constructor(url: string) {
     this.url = url;
-  }
-
-  static async start(options: TargetOptions): Promise<RotationTarget> {
-    const entry = fileURLToPath(new URL('./process.ts', import.meta.url));
-    const child = fork(entry, [JSON.stringify(options)], {
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-      env: { ...process.env, NODE_OPTIONS: '' },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-    const [message] = (await once(child, 'message')) as [{ url: string }];
-    return new RotationTarget(child, message.url);
   }
 
   async inspect(): Promise<Inspection> {
     return (await (await fetch(`${this.url}/inspect`, { method: 'POST' })).json()) as Inspection;
+  }
+}
+
+/** A process that targets of rotations live in. */
+export class RotationTargets {
+  readonly #child: ChildProcess;
+
+  constructor() {
+    const entry = fileURLToPath(new URL('./process.ts', import.meta.url));
+    this.#child = fork(entry, {
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+  }
+
+  /** A target that nobody has spoken to. One at a time. */
+  async start(options: TargetOptions): Promise<RotationTarget> {
+    const answered = once(this.#child, 'message') as Promise<[{ url: string }]>;
+    this.#child.send(options);
+    const [{ url }] = await answered;
+    return new RotationTarget(url);
   }
 
   async stop(): Promise<void> {

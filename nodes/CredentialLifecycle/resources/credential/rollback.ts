@@ -1,4 +1,4 @@
-import { credentialItem } from '../../../../src/n8n/output.ts';
+import { rotatedItem } from '../../../../src/n8n/outcome.ts';
 import { credentialIdOf, credentialLocator, type Operation } from '../operation.ts';
 
 /** Puts the secret before the last rotation back in use. Needs the scope rotate. */
@@ -10,5 +10,5 @@ export const rollbackOperation: Operation = {
     description: 'Puts the secret before the last rotation back in use. Needs the scope rotate.',
   },
   properties: [credentialLocator],
-  run: async (call) => [credentialItem(await call.operator.rollback(credentialIdOf(call)))],
+  run: async (call) => [rotatedItem(await call.operator.rollback(credentialIdOf(call)))],
 };

@@ -3,7 +3,7 @@ import type { Clock, HostTime } from '../../../src/ports.ts';
 const POLL_MS = 500;
 
 /** A clock that only steps move. Short waits end at once, after `onWait`; long ones (renewals, back-off) never do. */
-export class SteppedClock implements Clock {
+export class ModelClock implements Clock {
   onWait: () => Promise<void> = () => Promise.resolve();
   #nowMs = Date.parse('2026-03-01T12:00:00.000Z');
 

@@ -28,6 +28,8 @@ const LONGEST_WAIT_MS = 30_000;
 /** What must be left of the claim in the turn in which the request is written. */
 const LEFT_TO_SEND_MS = 1_000;
 const SEND_TRIES = 3;
+/** Another holder took the claim before the intent was written. */
+const CLAIM_LOST = Symbol('claim lost');
 
 /**
  * Takes the credential for one refresh and writes the intent down. Ends without a claim when another holder answered the
@@ -38,14 +40,19 @@ export async function claimRefresh(
   input: ClaimInput,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const claim = input.claim ?? (await takeClaim(surroundings, input, signal));
-  if ('outcome' in claim) return claim;
-  try {
-    return await claimedRefresh(surroundings, input, claim);
-  } catch (error) {
-    // A claim of the scheduler runs out by itself: that paces what would otherwise fail again at once.
-    if (input.claim === null) await surroundings.records.releaseClaim(claim);
-    throw error;
+  for (;;) {
+    const claim = input.claim ?? (await takeClaim(surroundings, input, signal));
+    if ('outcome' in claim) return claim;
+    try {
+      const outcome = await claimedRefresh(surroundings, input, claim);
+      if (outcome !== CLAIM_LOST) return outcome;
+    } catch (error) {
+      // A claim of the scheduler runs out by itself: that paces what would otherwise fail again at once.
+      if (input.claim === null) await surroundings.records.releaseClaim(claim);
+      throw error;
+    }
+    // A caller waits for the other holder; the scheduler comes again.
+    if (input.claim !== null) return IN_PROGRESS;
   }
 }
 
@@ -64,7 +71,11 @@ async function takeClaim(surroundings: Surroundings, input: ClaimInput, signal: 
   }
 }
 
-async function claimedRefresh(surroundings: Surroundings, input: ClaimInput, claim: Claim): Promise<Outcome> {
+async function claimedRefresh(
+  surroundings: Surroundings,
+  input: ClaimInput,
+  claim: Claim,
+): Promise<Outcome | typeof CLAIM_LOST> {
   const { records, ports } = surroundings;
   // A row read before the claim is stale.
   const record = await recoverAuthorizations(
@@ -162,7 +173,7 @@ async function writeIntent(
   input: ClaimInput,
   claim: Claim,
   { traits, last, endpoint }: { traits: RefreshTraits; last: Attempt | null; endpoint: string },
-): Promise<Outcome> {
+): Promise<Outcome | typeof CLAIM_LOST> {
   const { records, vault, ports } = surroundings;
   const now = ports.clock.now();
   const attempt: Attempt = {
@@ -183,10 +194,10 @@ async function writeIntent(
   // Due from now on: when this holder dies, any scheduler takes over as soon as the claim has run out.
   const next = revised(record, { state: 'refreshing.claimed', reason: input.reason, refreshDueAt: now, endpoint }, now);
   const written = await records.compareAndSet({ record: next, expectedRevision: record.revision, claim, attempt });
-  // Somebody wrote without a claim, for example a revocation: look again.
-  return written
-    ? { outcome: 'claimed', claim, attemptId: attempt.attemptId }
-    : claimedRefresh(surroundings, input, claim);
+  if (written) return { outcome: 'claimed', claim, attemptId: attempt.attemptId };
+  // Somebody wrote without a claim, for example a revocation: look again. Or the claim is over: whoever looked again with that
+  // would do so until its next holder has an answer, and for ever when that one has died.
+  return (await records.renewClaim(claim, LEASE_MS)) ? claimedRefresh(surroundings, input, claim) : CLAIM_LOST;
 }
 
 /** Another holder has the credential now; nothing was sent. */

@@ -1,8 +1,10 @@
-import type { CredentialEngine } from '../../../src/engine.ts';
+import { join } from 'node:path';
+import { CredentialEngine } from '../../../src/engine.ts';
 import { systemFetch, type Fetch, type FetchInit } from '../../../src/ports.ts';
+import { openSqlite } from '../../../src/storage/sqlite.ts';
 import type { Issuer } from '../../servers/issuer.ts';
 import { TestClock } from '../../support/clock.ts';
-import { openEngine, temporaryFolder } from '../../support/engine.ts';
+import { MASTER_KEY, openEngine, temporaryFolder } from '../../support/engine.ts';
 import { eventually } from '../../support/eventually.ts';
 import { openDatabase, type SeenDatabase } from '../support/database.ts';
 import { judgedEntry, startJudge } from '../support/judge.ts';
@@ -107,6 +109,30 @@ test('F03 a holder that is held up again and again says so, and its token is not
   expect(database.lastAttempt(id)).toMatchObject({ phase: 'failed', sentAt: null, spentAt: null });
   expect(await successor.refresh(id)).toMatchObject({ generation: 2 });
   expect(database.lastAttempt(id)).toMatchObject({ healing: false, spentAt: null });
+});
+
+test('a holder whose claim was taken before he wrote his intent, by one who died, claims anew and is not caught in looking', async () => {
+  const { id, log } = await register();
+  const stores = openSqlite(join(folder.path, 'credentials.db'), new TestClock());
+  let taken = 0;
+  const records = new Proxy(stores.records, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]): unknown => {
+        // Right before the intent is written; the lease of the dead has run out.
+        if (name === 'compareAndSet' && taken++ === 0)
+          database.execute(`UPDATE records SET claim_fence = claim_fence + 1, claim_owner = 'dead', claim_until = 0`);
+        if (taken > 50) throw new Error('caught in looking');
+        return Reflect.apply(member, target, args) as unknown;
+      };
+    },
+  });
+  const victim = await CredentialEngine.open({ database: { ...stores, records }, masterKey: MASTER_KEY });
+  open.push(victim);
+  taken = 0;
+  expect(await victim.refresh(id)).toMatchObject({ generation: 2 });
+  expect((await log()).map(({ verdict }) => verdict)).toEqual(['rotated']);
 });
 
 test('F12 a grant that was lost to a holder who was stopped before his write says so, and not that it was refused', async () => {

@@ -81,12 +81,13 @@ export class Vault {
   }
 
   /**
-   * Deletes the grants of a credential up to generation `through` but the ones named in `keep`. What is later than that
-   * may be the answer that another holder is just about to point at; registered secrets are counted by rotations.
+   * Deletes the grants of a credential before generation `current` but the ones named in `keep`. What is later may be the answer
+   * that another holder is just about to point at, and another value of the current one may be it, sealed again under a new data
+   * key since the caller read the record; registered secrets are counted by rotations.
    */
-  async collect(owner: SecretOwner, keep: readonly SecretPointer[], through: number): Promise<void> {
+  async collect(owner: SecretOwner, keep: readonly SecretPointer[], current: number): Promise<void> {
     for (const key of await this.#secrets.list(owner.id)) {
-      if (key.field === 'grant' && key.generation <= through && !keep.some((pointer) => isSamePointer(pointer, key)))
+      if (key.field === 'grant' && key.generation < current && !keep.some((pointer) => isSamePointer(pointer, key)))
         await this.#secrets.delete(key);
     }
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { SecretPointer } from '../../src/lifecycle/credential.ts';
+import { pointersOf, type SecretPointer } from '../../src/lifecycle/credential.ts';
 import { openRecord, type Surroundings } from '../../src/lifecycle/effects.ts';
 import { Behind } from '../../src/lifecycle/behind.ts';
 import { UnsavedAnswers } from '../../src/lifecycle/spool.ts';
@@ -61,6 +61,20 @@ it('brings every value under the active key, leaves none of the old ones and cha
   ]);
   expect((await one.record('c0000')).generation).toBe(1);
   expect(await one.keys.verify()).toMatchObject({ records: 120, values: 150, unreadable: [], seal: 'intact' });
+});
+
+it('keeps its values from a refresh that was stopped before it deleted what it replaced', async () => {
+  await registerMany(1);
+  await one.commitGrant('c0000', 'token 1');
+  const committed = await one.commitGrant('c0000', 'token 2');
+  await other.keys.rotate();
+  await other.keys.reEncrypt();
+  await one.vault.collect(committed, pointersOf(committed), committed.generation);
+  expect(await one.read('c0000')).toMatchObject([{}, { grant: { accessToken: 'token 2' } }]);
+  expect((await one.vault.values('c0000')).map(({ pointer }) => [pointer.field, pointer.generation])).toEqual([
+    ['grant', 2],
+    ['registered', 0],
+  ]);
 });
 
 it('has nothing to do the second time', async () => {

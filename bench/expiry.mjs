@@ -86,7 +86,9 @@ async function fill(database, url, budgets) {
     vault,
     budgets: new Budgets(budgets),
   });
-  const surroundings = { ports, records, vault, drivers, gate, owner: 'bench' };
+  // Nothing but refreshes is due here.
+  const planHealth = () => ({ testDueAt: null, noticeDueAt: null });
+  const surroundings = { ports, records, vault, drivers, gate, planHealth, owner: 'bench' };
   const { settleRefreshed } = built('lifecycle/policy');
   const { encodeSealedGrant } = built('lifecycle/sealed-grant');
   const { Secret } = built('secret');

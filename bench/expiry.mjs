@@ -106,7 +106,7 @@ async function fill(database, url, budgets) {
     const issued = { grant, issuedAt, expiresAt, refreshable: true };
     const pointer = { field: 'grant', generation: 1, attemptId: 'filled' };
     await vault.put(record, pointer, encodeSealedGrant(issued));
-    const settlement = settleRefreshed(record.id, issued, crowdMs);
+    const settlement = settleRefreshed(record.id, issued, { learnedLifeMs: null, crowdMs });
     planned.push(settlement.refreshDueAt.getTime());
     const next = { ...record, ...settlement, grant: pointer, generation: 1, revision: 2, issuedAt, expiresAt };
     await records.compareAndSet({ record: next, expectedRevision: 1 });
